@@ -1,0 +1,1 @@
+"""Flightdeck: the lifecycle of a model, its production and its teaching."""

@@ -1,0 +1,198 @@
+"""Artifacts by name: how a notebook reads its inputs and writes its outputs, and what makes two equal.
+
+A step runs in its attempt's folder, two levels below its run's. It reads inputs from the run's folder
+and writes outputs into the attempt's; whoever executes it renames them into place when all are whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.errors import BadInput, Damaged, Missing
+from pipelines.lifecycle import LIFECYCLE
+from pipelines.run import Run, read_run, write_json
+from pipelines.step import Artifact, Step
+from pipelines.workspace import open_workspace
+
+# Scores of equal models agree to this many decimals on every machine; the digest compares no more.
+GOLDEN_DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class StepFiles:
+    """The inputs and outputs of one step, by artifact name.
+
+    Attributes
+    ----------
+    step : Step
+        Its definition.
+    run : Run
+        The run it belongs to.
+    run_folder, attempt : Path
+        Where inputs are read and where outputs are written.
+    """
+
+    step: Step
+    run: Run
+    run_folder: Path
+    attempt: Path
+
+    def path(self, name: str) -> Path:
+        """Where the input or output `name` lies; an output's folder is made.
+
+        Raises
+        ------
+        BadInput
+            The step neither reads nor writes `name`.
+        Missing
+            It is an input and is not there.
+        """
+        for artifact in self.step.outputs:
+            if artifact.name == name:
+                path = self.attempt / artifact.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return path
+        for artifact in self.step.inputs:
+            if artifact.name == name:
+                path = self.run_folder / artifact.path
+                if not path.exists():
+                    raise Missing(
+                        f"Step '{self.step.name}' needs '{name}', but {artifact.path} is not there.",
+                        f"Run step '{writer_of(name).name}' first.",
+                    )
+                return path
+        known = ", ".join(artifact.name for artifact in self.step.inputs + self.step.outputs)
+        raise BadInput(f"Step '{self.step.name}' has no artifact '{name}'.", f"It has: {known}.")
+
+    def read(self, name: str) -> Any:
+        """A table as a DataFrame, a report or receipt as a dict.
+
+        Raises
+        ------
+        Damaged
+            The file is not what was written: cut short, or of another form.
+        """
+        return read_artifact(_artifact(name), self.path(name))
+
+    def write(self, name: str, value: pd.DataFrame | dict[str, Any]) -> None:
+        """Write a table from a DataFrame, or a report or receipt from a dict."""
+        path = self.path(name)
+        if isinstance(value, pd.DataFrame):
+            value.to_parquet(path, index=False)
+        else:
+            write_json(path, value)
+
+
+def open_step(name: str, attempt: Path | None = None) -> StepFiles:
+    """The files of step `name`: the first thing each notebook asks for.
+
+    Executed by a run, the working folder is the attempt's. Opened by hand (in JupyterLab), the newest
+    run's inputs are read, and outputs go to a scratch folder, so that runs stay as they were.
+    """
+    attempt = (attempt or Path.cwd()).resolve()
+    run_folder = attempt.parent.parent.parent
+    if not (run_folder / "run.json").is_file():
+        run_folder = _newest_run_with_inputs_of(name)
+        attempt = open_workspace().root / "lab" / name
+        attempt.mkdir(parents=True, exist_ok=True)
+    return StepFiles(LIFECYCLE.step(name), read_run(run_folder), run_folder, attempt)
+
+
+def writer_of(name: str) -> Step:
+    """The step that writes artifact `name`."""
+    for step in LIFECYCLE:
+        if any(artifact.name == name for artifact in step.outputs):
+            return step
+    raise BadInput(f"No step writes an artifact '{name}'.", "See pipelines/lifecycle.py.")
+
+
+def read_artifact(artifact: Artifact, path: Path) -> Any:
+    """The content of a table (DataFrame), report or receipt (dict) at `path`.
+
+    Raises
+    ------
+    Damaged
+        The file can't be read as what it is.
+    """
+    try:
+        if artifact.kind == "table":
+            return pd.read_parquet(path)
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise Damaged(
+            f"'{artifact.name}' ({artifact.path}) can't be read: {str(error).splitlines()[0]}",
+            f"Run again from step '{writer_of(artifact.name).name}'.",
+        ) from error
+
+
+def digest(artifact: Artifact, path: Path) -> str:
+    """What the artifact at `path` holds, as 16 hexadecimal digits: equal content, equal digest.
+
+    Byte equality will not do: one model dumped twice differs. So a table is compared by its values,
+    a model by its params and its scores on golden rows, a receipt by its declared fields.
+
+    Raises
+    ------
+    Damaged
+        The artifact can't be read.
+    """
+    content = hashlib.sha256()
+    if artifact.kind == "table":
+        try:
+            content.update(_canonical(pq.read_table(path)))
+        except (OSError, pa.ArrowException) as error:
+            raise Damaged(
+                f"'{artifact.name}' ({artifact.path}) can't be read: {str(error).splitlines()[0]}",
+                f"Run again from step '{writer_of(artifact.name).name}'.",
+            ) from error
+    elif artifact.kind == "model":
+        card = _read_json(artifact, path / "model.json")
+        scores = [round(score, GOLDEN_DECIMALS) for score in card.pop("golden_scores")]
+        content.update(json.dumps([card, scores], sort_keys=True).encode())
+    else:
+        value = _read_json(artifact, path)
+        kept = {name: value[name] for name in artifact.fields} if artifact.kind == "receipt" else value
+        content.update(json.dumps(kept, sort_keys=True).encode())
+    return content.hexdigest()[:16]
+
+
+def _canonical(table: pa.Table) -> bytes:
+    """The bytes of a table's names, types and values, whatever file they were read from."""
+    plain = table.replace_schema_metadata(None).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, plain.schema) as writer:
+        writer.write_table(plain)
+    return sink.getvalue().to_pybytes()
+
+
+def _read_json(artifact: Artifact, path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise Damaged(
+            f"'{artifact.name}' ({path.name}) can't be read: {error}.",
+            f"Run again from step '{writer_of(artifact.name).name}'.",
+        ) from error
+    return value
+
+
+def _artifact(name: str) -> Artifact:
+    return next(artifact for artifact in writer_of(name).outputs if artifact.name == name)
+
+
+def _newest_run_with_inputs_of(name: str) -> Path:
+    workspace = open_workspace()
+    inputs = LIFECYCLE.step(name).inputs
+    for run_id in workspace.run_ids():
+        folder = workspace.run_folder(run_id)
+        if all((folder / artifact.path).exists() for artifact in inputs):
+            return folder
+    raise Missing(f"No run has the inputs of step '{name}' yet.", "Run: python -m pipelines run fraud")

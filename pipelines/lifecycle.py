@@ -1,0 +1,124 @@
+"""THE steps: the whole platform on one screen.
+
+Each step is a notebook with typed params, the artifacts it reads and those it writes. Order follows
+from who writes what another reads. The browser's forms, the CLI, the local run and every engine's
+file come from here. To add a step: its params and its entry here, a notebook, and the stage module
+that the notebook calls; nothing else.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.step import Artifact, Params, Pipeline, Step
+
+
+class Ingest(Params):
+    size: Literal["small", "teaching", "full"] = Field(
+        "teaching",
+        description="How much of the world to collect: small takes seconds, full is as published.",
+    )
+    until_day: int = Field(
+        60,
+        ge=36,
+        le=183,
+        description="Today, counted from the world's first day: events before it are collected.",
+        json_schema_extra={"unit": "days"},
+    )
+
+
+class Features(Params):
+    proof_rows: int = Field(
+        2000,
+        ge=100,
+        le=20_000,
+        description="Newest events on which serving's features are compared with these.",
+        json_schema_extra={"unit": "rows"},
+    )
+
+
+class Train(Params):
+    model: Literal["logistic", "forest", "boosting"] = Field(
+        "boosting", description="Logistic regression, random forest or gradient boosting."
+    )
+    train_days: int = Field(
+        14, ge=1, le=120, description="Length of the training window.", json_schema_extra={"unit": "days"}
+    )
+    test_days: int = Field(
+        7,
+        ge=1,
+        le=60,
+        description="Newest labelled days held out from training, for the test.",
+        json_schema_extra={"unit": "days"},
+    )
+    balance: Literal["none", "balanced"] = Field(
+        "none", description="Whether the rare class counts as much as the common one."
+    )
+    trees: int = Field(
+        100,
+        ge=10,
+        le=500,
+        description="Number of trees (forest, boosting).",
+        json_schema_extra={"unit": "trees"},
+    )
+    max_depth: int = Field(
+        6,
+        ge=1,
+        le=32,
+        description="Depth of each tree (forest, boosting).",
+        json_schema_extra={"unit": "levels"},
+    )
+    learning_rate: float = Field(0.1, ge=0.001, le=1.0, description="Weight of each new tree (boosting).")
+    regularisation: float = Field(
+        1.0, ge=0.0001, le=1000.0, description="Pull of the weights towards zero (logistic)."
+    )
+
+
+class Evaluate(Params):
+    resamples: int = Field(
+        200,
+        ge=20,
+        le=2000,
+        description="Bootstrap samples behind each 95% interval.",
+        json_schema_extra={"unit": "samples"},
+    )
+    least_gain: float = Field(
+        0.05,
+        ge=0.0,
+        le=0.9,
+        description="Gate: average precision must exceed the baseline's by this, with its interval.",
+    )
+
+
+class Register(Params):
+    note: str = Field(
+        "", max_length=200, description="Why this version exists, for whoever reads the registry."
+    )
+
+
+class Deploy(Params):
+    stage: Literal["staging", "shadow", "canary", "production"] = Field(
+        "production", description="Where the version goes: production answers every request."
+    )
+    share: float = Field(0.1, ge=0.01, le=0.5, description="Part of the traffic that a canary answers.")
+
+
+EVENTS = Artifact("events", "data/events.parquet", "table")
+FEATURES = Artifact("features", "data/features.parquet", "table")
+MODEL = Artifact("model", "model", "model")
+EVALUATION = Artifact("evaluation", "reports/evaluation.json", "report")
+REGISTRATION = Artifact(
+    "registration", "receipts/registration.json", "receipt", fields=("model", "model_digest", "gate")
+)
+DEPLOYMENT = Artifact(
+    "deployment", "receipts/deployment.json", "receipt", fields=("model", "model_digest", "stage", "share")
+)
+
+LIFECYCLE = Pipeline(
+    Step("ingest", "Collect the events", "ingest.ipynb", Ingest, (), (EVENTS,)),
+    Step("features", "Compute the features", "features.ipynb", Features, (EVENTS,), (FEATURES,)),
+    Step("train", "Train a model", "train.ipynb", Train, (FEATURES,), (MODEL,)),
+    Step("evaluate", "Evaluate it", "evaluate.ipynb", Evaluate, (FEATURES, MODEL), (EVALUATION,)),
+    Step("register", "Register a version", "register.ipynb", Register, (MODEL, EVALUATION), (REGISTRATION,)),
+    Step("deploy", "Deploy it", "deploy.ipynb", Deploy, (REGISTRATION,), (DEPLOYMENT,)),
+)

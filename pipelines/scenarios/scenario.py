@@ -1,0 +1,175 @@
+"""What an industry must supply to go the whole road: the Scenario protocol and its small types.
+
+A scenario is a world that produces events and, later, their true outcomes. Stage modules never ask
+which scenario they work for: they read what it declares here, and dispatch on its task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import pandas as pd
+
+DAY_S = 86_400
+
+Size = Literal["small", "teaching", "full"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the raw event, as a client sends it to the gateway.
+
+    Attributes
+    ----------
+    kind : {"id", "number", "category"}
+        An id names an entity and is never a feature by itself.
+    low, high : float or None
+        Bounds a number may take; a request outside them is refused.
+    example : value shown in forms and in the documentation of the API.
+    """
+
+    name: str
+    kind: Literal["id", "number", "category"]
+    meaning: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    example: float | int | str = 0
+
+
+@dataclass(frozen=True)
+class Value:
+    """Feature: the event's own value of `column`."""
+
+    column: str
+
+    @property
+    def name(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Feature: 1 when the event falls into `part` of the week or day, else 0. Night is 0:00 to 6:00."""
+
+    part: Literal["weekend", "night"]
+
+    @property
+    def name(self) -> str:
+        return self.part
+
+
+@dataclass(frozen=True)
+class Count:
+    """Feature: number of events of the same `entity` in the `days` up to and including this one."""
+
+    entity: str
+    days: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.entity.removesuffix('_id')}_count_{self.days}d"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Feature: mean of `column` over the events that `Count` counts."""
+
+    entity: str
+    column: str
+    days: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.entity.removesuffix('_id')}_mean_{self.column}_{self.days}d"
+
+
+@dataclass(frozen=True)
+class LabelledCount:
+    """Feature: number of earlier events of the same `entity` whose label became known in the last `days`."""
+
+    entity: str
+    days: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.entity.removesuffix('_id')}_labelled_{self.days}d"
+
+
+@dataclass(frozen=True)
+class LabelRate:
+    """Feature: share of positive labels among the events that `LabelledCount` counts; 0 if there are none."""
+
+    entity: str
+    days: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.entity.removesuffix('_id')}_risk_{self.days}d"
+
+
+Feature = Value | Calendar | Count | Mean | LabelledCount | LabelRate
+
+
+class Scenario(Protocol):
+    """A world: its question, its columns, and the events it produces.
+
+    Attributes
+    ----------
+    name, title, question : str
+        `name` is used in commands and addresses; `question` is what the model is asked, in words.
+    task : {"classification", "regression", "ranking"}
+        What training, metrics and plots mean here.
+    origin : {"simulated", "real"}
+        Where its events come from, shown wherever its data are.
+    start_date : str
+        ISO date of day 0. Times are whole seconds since its midnight.
+    days : int
+        Length of the world: event times lie in [0, days × 86,400).
+    label_delay_days : int
+        How long after an event its true outcome is known.
+    event, events : str
+        What one event is called, and several: "payment", "payments".
+    positive : str
+        What label 1 means: "fraud".
+    columns : tuple of Column
+        The raw event, without times and label.
+    features : tuple of Feature
+        What the model sees, in order.
+    baseline : str
+        Name of the feature that, taken as a score, is the no-model baseline any model must beat.
+    alert_entity : str
+        Column that names whom an alert is about; "event_id" when it is the event itself.
+    alerts_per_day : int
+        How many alerts a day can be looked into: the k of precision at k.
+    """
+
+    name: str
+    title: str
+    question: str
+    task: Literal["classification", "regression", "ranking"]
+    origin: Literal["simulated", "real"]
+    start_date: str
+    days: int
+    label_delay_days: int
+    event: str
+    events: str
+    positive: str
+    columns: tuple[Column, ...]
+    features: tuple[Feature, ...]
+    baseline: str
+    alert_entity: str
+    alerts_per_day: int
+
+    def produce(self, size: Size, seed: int) -> pd.DataFrame:
+        """Every event of the world, with its true outcome: what only the simulator knows.
+
+        Returns
+        -------
+        DataFrame of shape (n_events, 4 + number of columns), sorted by event_time, then event_id.
+            event_id (int64, 0, 1, …), event_time and label_time (int64 seconds since day 0, label_time
+            later than event_time), the columns, and label (int8, 0 or 1). Numbers have fixed decimals,
+            so the same size and seed give the same table on every machine.
+        """
+        ...

@@ -1,0 +1,147 @@
+"""Every path and connection of one learner's workspace, and of the home that holds them all."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import BadInput, Missing
+from pipelines.settings import Settings, settings
+
+DEFAULT_WORKSPACE = "me"
+BUSY_TIMEOUT_MS = 10_000
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z")
+_RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}\Z")
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds MLflow's store, the queue and all workspaces."""
+
+    root: Path
+
+    @property
+    def mlflow_db(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.root / "mlartifacts"
+
+    @property
+    def queue_db(self) -> Path:
+        return self.root / "queue.db"
+
+    @property
+    def services_file(self) -> Path:
+        return self.root / "services.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    def workspaces(self) -> list[Workspace]:
+        """All workspaces there are, by name."""
+        learners = self.root / "learners"
+        names = sorted(path.name for path in learners.iterdir()) if learners.is_dir() else []
+        return [Workspace(self, name) for name in names if _NAME.match(name)]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One learner's data, runs, exports and tables. Its name also names their MLflow workspace.
+
+    Raises
+    ------
+    BadInput
+        The name is not 1 to 32 lower-case letters, digits or hyphens, beginning with no hyphen.
+    """
+
+    home: Home
+    name: str = DEFAULT_WORKSPACE
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name):
+            raise BadInput(
+                f"'{self.name[:40]}' can't be the name of a workspace.",
+                "Use 1 to 32 lower-case letters, digits and hyphens, and begin with a letter or digit.",
+            )
+
+    @property
+    def root(self) -> Path:
+        return self.home.root / "learners" / self.name
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of this workspace's own tables; each table has one owning module."""
+        return self.root / "app.db"
+
+    def run_folder(self, run_id: str, *, exists: bool = True) -> Path:
+        """The folder of one run.
+
+        Raises
+        ------
+        BadInput
+            `run_id` does not have the form of a run id.
+        Missing
+            `exists` is asked for and there is no such run.
+        """
+        if not _RUN_ID.match(run_id):
+            raise BadInput(f"'{run_id[:40]}' is not a run id.", "See: python -m pipelines run --list")
+        folder = self.runs / run_id
+        if exists and not (folder / "run.json").is_file():
+            raise Missing(
+                f"There is no run '{run_id}' in workspace '{self.name}'.",
+                "See: python -m pipelines run --list",
+            )
+        return folder
+
+    def run_ids(self) -> list[str]:
+        """Ids of all runs, newest first (ids begin with their time)."""
+        if not self.runs.is_dir():
+            return []
+        found = (path.parent.name for path in self.runs.glob("*/run.json"))
+        return sorted((name for name in found if _RUN_ID.match(name)), reverse=True)
+
+    @contextmanager
+    def connect(self) -> Iterator[sqlite3.Connection]:
+        """A connection to this workspace's tables; commits at the end, rolls back on an error."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        connection = connect(self.database)
+        try:
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+
+def connect(database: Path) -> sqlite3.Connection:
+    """A SQLite connection in WAL mode that waits for other writers instead of failing."""
+    connection = sqlite3.connect(database, timeout=BUSY_TIMEOUT_MS / 1000)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def open_home(chosen: Settings | None = None) -> Home:
+    """The home named by the settings; the folder is made when it is not there."""
+    root = (chosen or settings()).home
+    root.mkdir(parents=True, exist_ok=True)
+    return Home(root)
+
+
+def open_workspace(name: str = DEFAULT_WORKSPACE, home: Home | None = None) -> Workspace:
+    """The workspace of that name; its folder is made when it is not there."""
+    workspace = Workspace(home or open_home(), name)
+    workspace.runs.mkdir(parents=True, exist_ok=True)
+    return workspace
