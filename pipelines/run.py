@@ -103,19 +103,9 @@ def create_run(
         There is no run `base`.
     """
     checked = LIFECYCLE.check(params or {})
-    chosen = tuple(name for name in LIFECYCLE.names if steps is None or name in steps)
-    for name in steps or ():
-        LIFECYCLE.step(name)
+    chosen, needed = _choose(steps, base)
     if not 0 <= seed < 2**31:
         raise BadInput(f"The seed is {seed}, but it must be from 0 to {2**31 - 1}.", "Set another seed.")
-    needed = [
-        name for name in LIFECYCLE.names if name not in chosen and LIFECYCLE.downstream(name) & set(chosen)
-    ]
-    if needed and base is None:
-        raise BadInput(
-            f"These steps' outputs are needed and not made in this run: {', '.join(needed)}.",
-            "Run all steps, or name a run to start from.",
-        )
     run = Run(
         run_id=run_id or new_run_id(),
         workspace=workspace.name,
@@ -129,8 +119,6 @@ def create_run(
         | {"python": platform.python_version()},
     )
     folder = workspace.run_folder(run.run_id, exists=False)
-    if (folder / "run.json").is_file():
-        return read_run(folder)
     making = folder.with_name(f".making-{run.run_id}-{secrets.token_hex(3)}")
     making.mkdir(parents=True)
     try:
@@ -140,13 +128,12 @@ def create_run(
         write_json(making / "run.json", asdict(run))
         making.rename(folder)
     except OSError:
+        # A folder that is there already can't be renamed over: the run was made before, by a first click.
+        if not (folder / "run.json").is_file():
+            raise
+        return read_run(folder)
+    finally:
         shutil.rmtree(making, ignore_errors=True)
-        if (folder / "run.json").is_file():
-            return read_run(folder)
-        raise
-    except BaseException:
-        shutil.rmtree(making, ignore_errors=True)
-        raise
     return run
 
 
@@ -216,6 +203,26 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return commit + ("+" if changes else "")
+
+
+def _choose(steps: Sequence[str] | None, base: str | None) -> tuple[tuple[str, ...], list[str]]:
+    """The steps to execute in order, and those whose outputs they need from `base`."""
+    for name in steps or ():
+        LIFECYCLE.step(name)
+    chosen = tuple(name for name in LIFECYCLE.names if steps is None or name in steps)
+    if not chosen:
+        raise BadInput("No step is named.", f"The steps are: {', '.join(LIFECYCLE.names)}.")
+    needed = [
+        name
+        for name in LIFECYCLE.names
+        if name not in chosen and not LIFECYCLE.downstream(name).isdisjoint(chosen)
+    ]
+    if needed and base is None:
+        raise BadInput(
+            f"These steps' outputs are needed and not made in this run: {', '.join(needed)}.",
+            "Run all steps, or name a run to start from.",
+        )
+    return chosen, needed
 
 
 def _take_outputs(base: Path, folder: Path, steps: Sequence[str]) -> None:

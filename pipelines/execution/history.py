@@ -1,0 +1,95 @@
+"""What runs there are and how each went, read from their folders: for the CLI and the pages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipelines import events
+from pipelines.errors import Damaged
+from pipelines.lifecycle import LIFECYCLE
+from pipelines.run import read_run
+from pipelines.workspace import Workspace
+
+
+def list_runs(workspace: Workspace) -> list[dict[str, Any]]:
+    """All runs, newest first: run_id, scenario, engine, status and the step reached.
+
+    A run whose folder is damaged is listed with status failed and its cause.
+    """
+    found = []
+    for run_id in workspace.run_ids():
+        folder = workspace.run_folder(run_id)
+        try:
+            run = read_run(folder)
+        except Damaged as error:
+            found.append({"run_id": run_id, "status": "failed", "cause": str(error)})
+            continue
+        state = events.read_state(folder, run.steps)
+        current = state.current
+        found.append(
+            {
+                "run_id": run_id,
+                "scenario": run.scenario,
+                "engine": "local",
+                "status": state.status,
+                "step": current.name if current else None,
+            }
+        )
+    return found
+
+
+def summarise(workspace: Workspace, run_id: str) -> dict[str, Any]:
+    """How a run went: status, seconds, steps with their notebooks, metrics, and the model it made."""
+    folder = workspace.run_folder(run_id)
+    run = read_run(folder)
+    state = events.read_state(folder, run.steps)
+    began, ended = state.started_at, state.finished_at
+    summary: dict[str, Any] = {
+        "run_id": run_id,
+        "engine": "local",
+        "scenario": run.scenario,
+        "status": state.status,
+        "seconds": round(ended - began, 3) if began and ended else None,
+        "steps": [
+            {
+                "name": step.name,
+                "status": step.status,
+                "seconds": step.seconds,
+                "notebook": str(notebook) if (notebook := executed_notebook(folder, step)) else None,
+            }
+            for step in state.steps.values()
+        ],
+        "metrics": (_read(folder, "evaluation") or {}).get("metrics", {}),
+        "model": _model(folder),
+    }
+    if state.cause:
+        summary |= {"cause": state.cause, "hint": state.hint}
+    return summary
+
+
+def executed_notebook(folder: Path, step: events.StepState) -> Path | None:
+    """The notebook of a step as executed, as far as it came; None when it has not begun."""
+    path = folder / "steps" / step.name / f"attempt-{step.attempt}" / "notebook.ipynb"
+    return path if path.is_file() else None
+
+
+def _model(folder: Path) -> dict[str, Any] | None:
+    registration, deployment = _read(folder, "registration"), _read(folder, "deployment")
+    if registration is None:
+        return None
+    alias = None
+    if deployment is not None and deployment.get("version") == registration.get("version"):
+        alias = deployment.get("alias")
+    return {"name": registration["model"], "version": registration["version"], "alias": alias}
+
+
+def _read(folder: Path, name: str) -> dict[str, Any] | None:
+    """A report or receipt of this run, if it has been written and is whole."""
+    artifact = next(each for step in LIFECYCLE for each in step.outputs if each.name == name)
+    try:
+        value: dict[str, Any] = json.loads((folder / artifact.path).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value

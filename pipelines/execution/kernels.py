@@ -1,0 +1,192 @@
+"""Kernels that are forked instead of started: a notebook's imports are there before it begins.
+
+A runner forks its kernel from itself while it still has one thread; the libraries it had loaded come
+along by copy-on-write. The kernel is a fresh process: what one notebook does, no other ever sees.
+Where there is no fork, the ordinary kernel manager starts one, only slower.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import default
+
+CAN_FORK = hasattr(os, "fork") and sys.platform != "win32"
+
+SOCKETS_PREFIX = "flightdeck-kernel-"
+
+# What notebooks import. Loading it costs seconds once, in the parent; a fork has it in milliseconds.
+PRELOADED = (
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "IPython.core.completer",
+    "mlflow.sklearn",
+    "mlflow.data.pandas_dataset",
+    "mlflow.models.signature",
+    "numpy",
+    "pandas",
+    "papermill",
+    "plotly.graph_objects",
+    "plotly.io",
+    "pyarrow.parquet",
+    "skops.io",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "sklearn.pipeline",
+    "sklearn.preprocessing",
+    "pipelines.evaluation",
+    "pipelines.features.parity",
+    "pipelines.figures",
+    "pipelines.ingestion",
+    "pipelines.promotion",
+    "pipelines.registry",
+    "pipelines.scenarios",
+    "pipelines.tracking",
+    "pipelines.training",
+)
+
+
+@dataclass
+class ForkedKernel:
+    """A forked process that waits to be told its connection file, then is a kernel.
+
+    Has the methods of `subprocess.Popen` that a provisioner uses.
+    """
+
+    pid: int
+    orders: int
+    returncode: int | None = None
+    stdin = stdout = stderr = None
+
+    def start(self, connection_file: str, cwd: str) -> None:
+        """Tell the process to become the kernel of `connection_file`, working in `cwd`."""
+        os.write(self.orders, json.dumps([connection_file, cwd]).encode() + b"\n")
+        os.close(self.orders)
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                self.returncode = 0
+            else:
+                if pid:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while self.poll() is None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"kernel {self.pid} has not ended in {timeout_s} s")
+            time.sleep(0.005)
+        return self.returncode or 0
+
+    def send_signal(self, signum: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signum)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def fork_kernel() -> ForkedKernel:
+    """Fork a kernel-to-be from this process, which must have one thread."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(reading)
+        return ForkedKernel(pid, writing)
+    try:
+        os.close(writing)
+        _become_kernel(reading)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(1)
+
+
+def manager_for(kernel: ForkedKernel, sockets: str) -> type[AsyncKernelManager]:
+    """A kernel manager class whose kernel is `kernel`, reached by sockets in the private folder `sockets`."""
+
+    class ForkedProvisioner(LocalProvisioner):  # type: ignore[misc]
+        async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:  # noqa: ARG002
+            # pgid stays unset: the kernel shares the runner's group, which a signal must not reach.
+            kernel.start(self.parent.connection_file, str(kwargs.get("cwd") or Path.cwd()))
+            self.process, self.pid = kernel, kernel.pid
+            return self.connection_info
+
+    class ForkedKernelManager(AsyncKernelManager):  # type: ignore[misc]
+        async def _async_pre_start_kernel(self, **kwargs: Any) -> Any:
+            if self.provisioner is None:
+                self.provisioner = ForkedProvisioner(
+                    kernel_id=str(kernel.pid), kernel_spec=self.kernel_spec, parent=self
+                )
+            return await super()._async_pre_start_kernel(**kwargs)
+
+        @default("transport")
+        def _private(self) -> str:
+            return "ipc"
+
+        @default("connection_file")
+        def _connection_file(self) -> str:
+            return str(Path(sockets) / "kernel.json")
+
+        @default("ip")
+        def _path_of_sockets(self) -> str:
+            return str(Path(sockets) / "kernel")
+
+    return ForkedKernelManager
+
+
+def make_sockets_folder() -> str:
+    """A private folder for one kernel's sockets, whose paths may have 107 characters and no more."""
+    return tempfile.mkdtemp(prefix=f"{SOCKETS_PREFIX}{os.getpid()}-")
+
+
+def sweep_sockets_folders() -> None:
+    """Remove the folders of runners that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SOCKETS_PREFIX}*"):
+        pid = folder.name.removeprefix(SOCKETS_PREFIX).split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _become_kernel(orders: int) -> None:
+    with os.fdopen(orders) as pipe:
+        line = pipe.readline()
+    if not line:
+        os._exit(0)  # the runner went before it needed a kernel
+    connection_file, cwd = json.loads(line)
+    import numpy as np
+    from ipykernel.kernelapp import IPKernelApp
+
+    os.chdir(cwd)
+    # A fork inherits the parent's random state: without this, every notebook would draw the same numbers.
+    random.seed()
+    np.random.seed()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ["JPY_PARENT_PID"] = str(os.getppid())
+    sys.argv = [sys.argv[0]]
+    IPKernelApp.launch_instance(
+        argv=["-f", connection_file, "--HistoryManager.enabled=False", "--quiet", "--log-level=ERROR"]
+    )
+    os._exit(0)
