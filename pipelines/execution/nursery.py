@@ -66,7 +66,7 @@ def _run(request: dict[str, str], report: int, lifeline: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # The kernel is forked before this process has a second thread, a lock or a socket.
-        kernel = kernels.fork_kernel() if request["task"] == "step" else None
+        kernel = kernels.fork_kernel() if request["task"] != "close" else None
         hold_lifeline(lifeline)
         code = perform(request, report, kernel)
     except BaseException:
@@ -89,12 +89,20 @@ def hold_lifeline(lifeline: int) -> None:
 
 
 def perform(request: dict[str, str], report: int, kernel: kernels.ForkedKernel | None = None) -> int:
-    """Do one task, `step` or `close`, and write its outcome to the descriptor `report`."""
+    """Do one task and write its outcome to the descriptor `report`.
+
+    `step` executes a step of the run in `root`, `close` ends the run's MLflow runs with `status`, and
+    `notebook` executes the notebook `source` in the folder `root`, for the bench.
+    """
     from pipelines.execution import runner
 
     root = Path(request["root"])
     if request["task"] == "close":
         runner.close_run(root, request["status"])  # type: ignore[arg-type]
+        os.write(report, b"{}\n")
+        return 0
+    if request["task"] == "notebook":
+        runner.run_notebook(Path(request["source"]), root, {"rows": int(request["rows"])}, kernel)
         os.write(report, b"{}\n")
         return 0
     try:

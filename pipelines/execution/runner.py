@@ -28,7 +28,7 @@ from pipelines.execution import kernels, notebook
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import read_params, read_run, write_json
 from pipelines.settings import NOTEBOOKS
-from pipelines.step import Artifact, Step
+from pipelines.step import Artifact, Params, Step
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,14 @@ def run_step(root: Path, name: str, kernel: kernels.ForkedKernel | None = None) 
             raise
         full = Unavailable("The disk is full.", "Free some space, then retry the run; nothing is lost.")
         return _failed(root, step, full, began)
+
+
+def run_notebook(
+    source: Path, attempt: Path, values: dict[str, Any], kernel: kernels.ForkedKernel | None = None
+) -> Path:
+    """Execute a notebook that belongs to no run, in the folder `attempt`; returns it as executed."""
+    step = Step(source.stem, source.stem, str(source), Params, (), ())
+    return notebook.execute(step, values, attempt, lambda *_, **__: None, kernel)
 
 
 def refuse(root: Path, name: str, error: Exception) -> Outcome:
