@@ -42,7 +42,7 @@ class Train(Params):
         "boosting", description="Logistic regression, random forest or gradient boosting."
     )
     train_days: int = Field(
-        14, ge=1, le=120, description="Length of the training window.", json_schema_extra={"unit": "days"}
+        21, ge=1, le=120, description="Length of the training window.", json_schema_extra={"unit": "days"}
     )
     test_days: int = Field(
         7,
@@ -62,13 +62,13 @@ class Train(Params):
         json_schema_extra={"unit": "trees"},
     )
     max_depth: int = Field(
-        6,
+        4,
         ge=1,
         le=32,
         description="Depth of each tree (forest, boosting).",
         json_schema_extra={"unit": "levels"},
     )
-    learning_rate: float = Field(0.1, ge=0.001, le=1.0, description="Weight of each new tree (boosting).")
+    learning_rate: float = Field(0.05, ge=0.001, le=1.0, description="Weight of each new tree (boosting).")
     regularisation: float = Field(
         1.0, ge=0.0001, le=1000.0, description="Pull of the weights towards zero (logistic)."
     )
@@ -83,7 +83,7 @@ class Evaluate(Params):
         json_schema_extra={"unit": "samples"},
     )
     least_gain: float = Field(
-        0.05,
+        0.02,
         ge=0.0,
         le=0.9,
         description="Gate: average precision must exceed the baseline's by this, with its interval.",

@@ -14,6 +14,8 @@ import pandas as pd
 DAY_S = 86_400
 
 Size = Literal["small", "teaching", "full"]
+Task = Literal["classification", "regression", "ranking"]
+Origin = Literal["simulated", "real"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Column:
         An id names an entity and is never a feature by itself.
     low, high : float or None
         Bounds a number may take; a request outside them is refused.
+    decimals : int
+        Decimals a number is measured to. Sums are taken over whole numbers of the last of them, so a
+        mean is the same number in whichever order, and on whichever side, it was summed.
     example : value shown in forms and in the documentation of the API.
     """
 
@@ -35,6 +40,7 @@ class Column:
     unit: str = ""
     low: float | None = None
     high: float | None = None
+    decimals: int = 2
     example: float | int | str = 0
 
 
@@ -126,7 +132,7 @@ class Scenario(Protocol):
     start_date : str
         ISO date of day 0. Times are whole seconds since its midnight.
     days : int
-        Length of the world: event times lie in [0, days × 86,400).
+        Length of the world at full size: event times lie in [0, days × 86,400).
     label_delay_days : int
         How long after an event its true outcome is known.
     event, events : str
@@ -142,14 +148,17 @@ class Scenario(Protocol):
     alert_entity : str
         Column that names whom an alert is about; "event_id" when it is the event itself.
     alerts_per_day : int
-        How many alerts a day can be looked into: the k of precision at k.
+        How many alerts a day can be looked into at full size: the k of precision at k.
+    alert_entities : int
+        Among how many entities at full size (events a day, when the alert is about the event itself).
+        A smaller world has fewer people to look into alerts: see `alerts_in`.
     """
 
     name: str
     title: str
     question: str
-    task: Literal["classification", "regression", "ranking"]
-    origin: Literal["simulated", "real"]
+    task: Task
+    origin: Origin
     start_date: str
     days: int
     label_delay_days: int
@@ -161,6 +170,11 @@ class Scenario(Protocol):
     baseline: str
     alert_entity: str
     alerts_per_day: int
+    alert_entities: int
+
+    def length(self, size: Size) -> int:
+        """Days that the world of that size lasts; at most `days`."""
+        ...
 
     def produce(self, size: Size, seed: int) -> pd.DataFrame:
         """Every event of the world, with its true outcome: what only the simulator knows.
@@ -173,3 +187,24 @@ class Scenario(Protocol):
             so the same size and seed give the same table on every machine.
         """
         ...
+
+
+def alerts_in(scenario: Scenario, rows: pd.DataFrame) -> int:
+    """How many alerts a day can be looked into in the world that `rows` come from, whatever its size.
+
+    Parameters
+    ----------
+    rows : DataFrame with columns event_time and the scenario's alert_entity
+        All events, or their features; not a selection of them.
+
+    Returns
+    -------
+    int, at least 1
+        `alerts_per_day`, in proportion to the entities there are (events a day, when the alert is
+        about the event itself).
+    """
+    if scenario.alert_entity == "event_id":
+        present = len(rows) / max(1, rows["event_time"].floordiv(DAY_S).nunique())
+    else:
+        present = rows[scenario.alert_entity].nunique()
+    return max(1, round(scenario.alerts_per_day * present / scenario.alert_entities))

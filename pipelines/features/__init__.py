@@ -1,0 +1,1 @@
+"""Features: computed for training (offline) and at inference (online), and proved to be equal."""

@@ -1,0 +1,124 @@
+"""The contract that every scenario keeps, so that no stage needs to know which one it works for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.errors import BadInput
+from pipelines.scenarios import SCENARIOS, find_scenario
+from pipelines.scenarios.scenario import (
+    DAY_S,
+    Calendar,
+    Count,
+    LabelledCount,
+    LabelRate,
+    Mean,
+    Scenario,
+    Size,
+    Value,
+    alerts_in,
+)
+
+SIZES: tuple[Size, ...] = ("small", "teaching", "full")
+
+
+@pytest.fixture(scope="module", params=SCENARIOS.values(), ids=lambda scenario: scenario.name)
+def scenario(request: pytest.FixtureRequest) -> Scenario:
+    """Each scenario in turn."""
+    chosen: Scenario = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def events(scenario: Scenario) -> pd.DataFrame:
+    """Its smallest world."""
+    return scenario.produce("small", seed=1)
+
+
+def test_events_have_the_declared_columns_and_nothing_that_tells_the_label(
+    scenario: Scenario, events: pd.DataFrame
+) -> None:
+    raw = [column.name for column in scenario.columns]
+    assert events.columns.tolist() == ["event_id", "event_time", "label_time", *raw, "label"]
+    assert {str(events[name].dtype) for name in ("event_id", "event_time", "label_time")} == {"int64"}
+    assert str(events["label"].dtype) == "int8"
+    assert set(events["label"]) == {0, 1}
+    assert not events.isna().to_numpy().any()
+
+
+def test_events_are_numbered_in_order_of_time_within_the_world(
+    scenario: Scenario, events: pd.DataFrame
+) -> None:
+    assert events["event_id"].tolist() == list(range(len(events)))
+    assert events["event_time"].is_monotonic_increasing
+    assert events["event_time"].min() >= 0
+    assert events["event_time"].max() // DAY_S == scenario.length("small") - 1
+    assert (events["label_time"] - events["event_time"]).eq(scenario.label_delay_days * DAY_S).all()
+
+
+def test_numbers_keep_their_bounds_and_decimals(scenario: Scenario, events: pd.DataFrame) -> None:
+    for column in scenario.columns:
+        if column.kind == "number":
+            assert column.low is not None
+            assert column.high is not None
+            values = events[column.name].to_numpy()
+            assert values.dtype == np.float64
+            assert column.low <= min(values.min(), float(column.example)), column.name
+            assert column.high >= max(values.max(), float(column.example)), column.name
+            assert (values == values.round(column.decimals)).all(), column.name
+
+
+def test_one_seed_gives_one_world(scenario: Scenario, events: pd.DataFrame) -> None:
+    again, other = scenario.produce("small", seed=1), scenario.produce("small", seed=2)
+    pd.testing.assert_frame_equal(events, again, check_exact=True)
+    assert not events.equals(other)
+
+
+def test_features_refer_to_columns_there_are(scenario: Scenario) -> None:
+    kinds = {column.name: column.kind for column in scenario.columns}
+    for feature in scenario.features:
+        if isinstance(feature, Value | Mean):
+            assert kinds[feature.column] == "number"
+        if isinstance(feature, Count | Mean | LabelledCount | LabelRate):
+            assert kinds[feature.entity] == "id"
+            assert feature.days >= 1
+        if isinstance(feature, Calendar):
+            assert feature.part in ("weekend", "night")
+    names = [feature.name for feature in scenario.features]
+    assert len(set(names)) == len(names)
+    assert scenario.baseline in names
+    assert scenario.alert_entity == "event_id" or kinds[scenario.alert_entity] == "id"
+
+
+def test_no_world_outlasts_the_full_one(scenario: Scenario) -> None:
+    lengths = [scenario.length(size) for size in SIZES]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == scenario.days
+
+
+def test_alerts_are_in_proportion_to_whom_they_are_about(scenario: Scenario, events: pd.DataFrame) -> None:
+    # given
+    if scenario.alert_entity == "event_id":
+        present = len(events) / scenario.length("small")
+    else:
+        present = events[scenario.alert_entity].nunique()
+    # when
+    alerts = alerts_in(scenario, events)
+    # then
+    assert alerts == max(1, round(scenario.alerts_per_day * present / scenario.alert_entities))
+    assert 1 <= alerts <= scenario.alerts_per_day
+
+
+def test_an_unknown_scenario_is_refused_and_those_there_are_listed() -> None:
+    with pytest.raises(BadInput, match=r"no scenario 'frauds'.*fraud, biopsies"):
+        find_scenario("frauds")
+
+
+def test_listing_the_scenarios_imports_no_scikit_learn() -> None:
+    code = "import sys, pipelines.scenarios; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
