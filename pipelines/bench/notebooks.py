@@ -94,8 +94,8 @@ def _time_plain(rounds: int) -> tuple[float, str]:
 
 
 def _write_example(path: Path) -> None:
-    code = nbformat.v4.new_code_cell
-    cells = [code(CELLS[0], metadata={"tags": ["parameters"]}), *(code(cell) for cell in CELLS[1:])]
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
+    cells[0].metadata.tags = ["parameters"]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 

@@ -9,6 +9,7 @@ from typing import Any
 from pipelines import events
 from pipelines.errors import Damaged
 from pipelines.lifecycle import LIFECYCLE
+from pipelines.promotion import ALIASES
 from pipelines.run import read_run
 from pipelines.workspace import Workspace
 
@@ -18,7 +19,7 @@ def list_runs(workspace: Workspace) -> list[dict[str, Any]]:
 
     A run whose folder is damaged is listed with status failed and its cause.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for run_id in workspace.run_ids():
         folder = workspace.run_folder(run_id)
         try:
@@ -81,7 +82,7 @@ def _model(folder: Path) -> dict[str, Any] | None:
         return None
     alias = None
     if deployment is not None and deployment.get("version") == registration.get("version"):
-        alias = deployment.get("alias")
+        alias = ALIASES.get(deployment["stage"])
     return {"name": registration["model"], "version": registration["version"], "alias": alias}
 
 

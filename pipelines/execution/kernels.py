@@ -15,10 +15,11 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -26,10 +27,14 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import default
 
+if TYPE_CHECKING:
+    from subprocess import Popen
+
 CAN_FORK = hasattr(os, "fork") and sys.platform != "win32"
 
 POLL_S = 0.005
 SOCKETS_PREFIX = "flightdeck-kernel-"
+CONNECTION_FILE = "kernel.json"
 
 # What notebooks import. Loading it costs seconds once, in the parent; a fork has it in milliseconds.
 PRELOADED = (
@@ -115,7 +120,7 @@ class ForkedKernel:
         self.send_signal(signal.SIGKILL)
 
 
-class QuickClient(AsyncKernelClient):  # type: ignore[misc]
+class QuickClient(AsyncKernelClient):
     """A kernel's client that is ready when the kernel is.
 
     The ordinary one listens for 0.2 s more, to be sure that nothing was left on the line; here the
@@ -143,15 +148,19 @@ class QuickClient(AsyncKernelClient):  # type: ignore[misc]
         raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
 
 
-def fork_kernel() -> ForkedKernel:
-    """Fork a kernel-to-be from this process, which must have one thread."""
+def fork_kernel(not_for_it: Iterable[int] = ()) -> ForkedKernel:
+    """Fork a kernel-to-be from this process, which must have one thread.
+
+    The descriptors `not_for_it` are closed in the kernel: it would keep them open when its runner dies.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
         os.close(reading)
         return ForkedKernel(pid, writing)
     try:
-        os.close(writing)
+        for descriptor in (writing, *not_for_it):
+            os.close(descriptor)
         _become_kernel(reading)
     except BaseException:
         sys.excepthook(*sys.exc_info())
@@ -162,14 +171,15 @@ def fork_kernel() -> ForkedKernel:
 def manager_for(kernel: ForkedKernel, sockets: str) -> type[AsyncKernelManager]:
     """A kernel manager class whose kernel is `kernel`, reached by sockets in the private folder `sockets`."""
 
-    class ForkedProvisioner(LocalProvisioner):  # type: ignore[misc]
+    class ForkedProvisioner(LocalProvisioner):
         async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:  # noqa: ARG002
             # pgid stays unset: the kernel shares the runner's group, which a signal must not reach.
-            kernel.start(self.parent.connection_file, str(kwargs.get("cwd") or Path.cwd()))
-            self.process, self.pid = kernel, kernel.pid
+            kernel.start(str(Path(sockets) / CONNECTION_FILE), str(kwargs.get("cwd") or Path.cwd()))
+            self.process = cast("Popen[bytes]", kernel)
+            self.pid = kernel.pid
             return self.connection_info
 
-    class ForkedKernelManager(AsyncKernelManager):  # type: ignore[misc]
+    class ForkedKernelManager(AsyncKernelManager):
         async def _async_pre_start_kernel(self, **kwargs: Any) -> Any:
             if self.provisioner is None:
                 self.provisioner = ForkedProvisioner(
@@ -191,7 +201,7 @@ def manager_for(kernel: ForkedKernel, sockets: str) -> type[AsyncKernelManager]:
 
         @default("connection_file")
         def _connection_file(self) -> str:
-            return str(Path(sockets) / "kernel.json")
+            return str(Path(sockets) / CONNECTION_FILE)
 
         @default("ip")
         def _path_of_sockets(self) -> str:

@@ -66,7 +66,7 @@ def _run(request: dict[str, str], report: int, lifeline: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # The kernel is forked before this process has a second thread, a lock or a socket.
-        kernel = kernels.fork_kernel() if request["task"] != "close" else None
+        kernel = kernels.fork_kernel((report, lifeline)) if request["task"] != "close" else None
         hold_lifeline(lifeline)
         code = perform(request, report, kernel)
     except BaseException:
