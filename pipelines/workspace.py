@@ -15,7 +15,8 @@ from pipelines.settings import Settings, settings
 DEFAULT_WORKSPACE = "me"
 BUSY_TIMEOUT_MS = 10_000
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z")
+# What MLflow allows for its workspaces, which are named like ours; it keeps four names for itself.
+_NAME = re.compile(r"(?!(?:api|workspaces|ajax-api|static-files)\Z)[a-z0-9][a-z0-9-]{0,30}[a-z0-9]\Z")
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}\Z")
 
 
@@ -59,7 +60,7 @@ class Workspace:
     Raises
     ------
     BadInput
-        The name is not 1 to 32 lower-case letters, digits or hyphens, beginning with no hyphen.
+        The name is not 2 to 32 lower-case letters, digits or hyphens, beginning and ending with no hyphen.
     """
 
     home: Home
@@ -69,7 +70,7 @@ class Workspace:
         if not _NAME.match(self.name):
             raise BadInput(
                 f"'{self.name[:40]}' can't be the name of a workspace.",
-                "Use 1 to 32 lower-case letters, digits and hyphens, and begin with a letter or digit.",
+                "Use 2 to 32 lower-case letters, digits and hyphens; begin and end with a letter or digit.",
             )
 
     @property
