@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,10 @@ class StepFiles:
         else:
             write_json(path, value)
 
+    def digest(self, name: str) -> str:
+        """What the input or output `name` holds; see `digest` below."""
+        return digest(_artifact(name), self.path(name))
+
 
 def open_step(name: str, attempt: Path | None = None) -> StepFiles:
     """The files of step `name`: the first thing each notebook asks for.
@@ -97,6 +102,7 @@ def open_step(name: str, attempt: Path | None = None) -> StepFiles:
     Executed by a run, the working folder is the attempt's. Opened by hand (in JupyterLab), the newest
     run's inputs are read, and outputs go to a scratch folder, so that runs stay as they were.
     """
+    _show_without_html()
     attempt = (attempt or Path.cwd()).resolve()
     run_folder = attempt.parent.parent.parent
     if not (run_folder / "run.json").is_file():
@@ -183,6 +189,16 @@ def _read_json(artifact: Artifact, path: Path) -> dict[str, Any]:
             f"Run again from step '{writer_of(artifact.name).name}'.",
         ) from error
     return value
+
+
+def _show_without_html() -> None:
+    """Let a notebook keep tables as data and sentences as plain text too: pages show no notebook's HTML."""
+    pd.set_option("display.html.table_schema", True, "display.max_colwidth", None)
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        shell.display_formatter.formatters["text/plain"].for_type_by_name(
+            "IPython.core.display", "Markdown", lambda words, printer, _: printer.text(words.data)
+        )
 
 
 def _artifact(name: str) -> Artifact:

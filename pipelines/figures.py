@@ -17,6 +17,7 @@ import json
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +31,8 @@ FONT = "IBM Plex Sans, system-ui, sans-serif"
 BAND_OPACITY = 0.16
 # Room that a direct label takes at the right end of its line, in pixels a letter and at most.
 LABEL_LETTER, LABEL_MOST = 7, 150
+# Labels whose lines end closer than this, as a part of the figure's height, are pushed apart.
+LABEL_APART = 0.07
 
 
 @dataclass(frozen=True)
@@ -69,39 +72,30 @@ GRID = Look("#E4E1D9", "#2A3540")
 PANEL = Look("#F1EFE9", "#1A232C")
 ATTENTION = Look("#8A5200", "#F0B452")
 
+CLEAR = "rgba(0,0,0,0)"
+_AXIS = {
+    "zeroline": False,
+    "automargin": True,
+    "ticks": "outside",
+    "ticklen": 5,
+    "tickcolor": CLEAR,  # Ticks are not seen; they hold the numbers away from the axis.
+    "tickfont": {"color": MUTED.light, "size": 12},
+    "title": {"font": {"color": MUTED.light, "size": 12}, "standoff": 8},
+}
 TEMPLATE = go.layout.Template(
     layout={
         "font": {"family": FONT, "size": 13, "color": TEXT.light},
         "title": {"font": {"size": 13, "weight": 600}, "x": 0, "xanchor": "left", "xref": "container"},
         "margin": {"l": 8, "r": 12, "t": 64, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
         "colorway": [look.light for look in ROLES.values()],
         "showlegend": False,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "title": {"text": ""}},
         "hovermode": "closest",
         "hoverlabel": {"bgcolor": PANEL.light, "bordercolor": GRID.light, "font": {"color": TEXT.light}},
-        "xaxis": {
-            "showgrid": False,
-            "zeroline": False,
-            "automargin": True,
-            "linecolor": GRID.light,
-            "ticks": "outside",
-            "ticklen": 6,
-            "tickcolor": "rgba(0,0,0,0)",
-            "tickfont": {"color": MUTED.light, "size": 12},
-            "title": {"font": {"color": MUTED.light, "size": 12}, "standoff": 8},
-        },
-        "yaxis": {
-            "gridcolor": GRID.light,
-            "zeroline": False,
-            "automargin": True,
-            "ticks": "outside",
-            "ticklen": 4,
-            "tickcolor": "rgba(0,0,0,0)",
-            "tickfont": {"color": MUTED.light, "size": 12},
-            "title": {"font": {"color": MUTED.light, "size": 12}, "standoff": 8},
-        },
+        "xaxis": {**_AXIS, "showgrid": False, "linecolor": GRID.light},
+        "yaxis": {**_AXIS, "gridcolor": GRID.light},
     }
 )
 
@@ -133,19 +127,9 @@ def new_figure(title: str, x: str = "", y: str = "", height: int = 300) -> Figur
     figure.update_xaxes(title_text=x)
     if y:
         # Level and above the axis: nobody turns their head to read it.
-        figure.add_annotation(
-            name="y",
-            text=y,
-            showarrow=False,
-            xref="paper",
-            yref="paper",
-            x=0,
-            y=1,
-            xanchor="left",
-            yanchor="bottom",
-            yshift=8,
-            font={"color": MUTED.light, "size": 12},
-        )
+        place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+        small = {"color": MUTED.light, "size": 12}
+        figure.add_annotation(name="y", text=y, showarrow=False, yshift=8, font=small, **place)
     figure.update_layout(meta={"title": title, "x": x, "y": y})
     return figure
 
@@ -161,6 +145,7 @@ def line(figure: go.Figure, x: Values, y: Values, role: Role = "champion", label
         line={"color": look.light, "width": look.width, "dash": look.dash},
         hovertemplate=_hover(figure, label),
     )
+    _reach(figure, x)
     if label and len(x):
         _label_at(figure, x[len(x) - 1], y[len(y) - 1], label, look.light)
 
@@ -170,6 +155,7 @@ def band(figure: go.Figure, x: Values, low: Values, high: Values, role: Role = "
     around = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "meta": "band"}
     figure.add_scatter(x=x, y=low, **around)
     figure.add_scatter(x=x, y=high, fill="tonexty", fillcolor=_faint(ROLES[role].light), **around)
+    _reach(figure, x)
 
 
 def points(
@@ -197,6 +183,7 @@ def points(
         mode="markers",
         name=label,
         error_y=span,
+        cliponaxis=False,
         marker={
             "color": look.light,
             "size": 8,
@@ -205,6 +192,7 @@ def points(
         },
         hovertemplate=_hover(figure, label),
     )
+    _reach(figure, x)
     _key(figure, label)
 
 
@@ -214,13 +202,8 @@ def ticks(figure: go.Figure, x: Values, level: float, role: Role = "reference") 
         x=x,
         y=[level] * len(x),
         mode="markers",
-        marker={
-            "symbol": "line-ns-open",
-            "size": 14,
-            "color": ROLES[role].light,
-            "opacity": 0.6,
-            "line": {"width": 1.5, "color": ROLES[role].light},
-        },
+        marker={"symbol": "line-ns-open", "size": 14, "opacity": 0.6, "color": ROLES[role].light}
+        | {"line": {"width": 1.5, "color": ROLES[role].light}},
         hovertemplate="%{x:.3~g}<extra></extra>",
     )
 
@@ -262,7 +245,7 @@ def baseline(figure: go.Figure, y: float, label: str) -> None:
         y=y,
         line={"color": look.light, "width": look.width, "dash": "longdash"},
         annotation={"text": label, "font": {"color": look.light, "size": 12}, "name": "baseline"},
-        annotation_position="bottom right",
+        annotation_position="top left",
     )
 
 
@@ -287,6 +270,7 @@ def zone(figure: go.Figure, start: float, end: float, word: str) -> None:
         annotation={"text": word, "font": {"color": MUTED.light, "size": 12}, "name": "zone"},
         annotation_position="top left",
     )
+    _reach(figure, [end])
 
 
 def describe_as(figure: go.Figure, words: str) -> None:
@@ -297,10 +281,11 @@ def describe_as(figure: go.Figure, words: str) -> None:
 def describe(figure: go.Figure) -> str:
     """What the figure shows, in words: as `describe_as` was told, else its title and its series."""
     meta = figure.layout.meta if isinstance(figure.layout.meta, dict) else {}
-    title = str(meta.get("title") or figure.layout.title.text or "Figure").rstrip(".")
+    title = str(meta.get("title") or figure.layout.title.text or "Figure")
+    title += "" if title.endswith((".", "?")) else "."
     if meta.get("alt"):
-        return f"{title}. {meta['alt']}"
-    sentences = [title + "."]
+        return f"{title} {meta['alt']}"
+    sentences = [title]
     for trace in figure.data:
         if getattr(trace, "meta", None) == "band":
             continue
@@ -348,18 +333,29 @@ def _recolour(value: Any, swaps: dict[str, str]) -> Any:
 
 
 def _label_at(figure: go.Figure, x: Any, y: Any, label: str, colour: str) -> None:
+    """Put `label` to the right of a point, clear of the labels that are there already."""
+    place = {"x": x, "y": y, "xanchor": "left", "xshift": 6}
     figure.add_annotation(
-        x=x,
-        y=y,
-        text=label,
-        showarrow=False,
-        xanchor="left",
-        xshift=6,
-        font={"color": colour, "size": 12},
-        name="label",
+        name="label", text=label, showarrow=False, font={"color": colour, "size": 12}, **place
     )
     room = min(LABEL_MOST, LABEL_LETTER * len(label) + 12)
     figure.update_layout(margin_r=max(figure.layout.margin.r or 0, room))
+    everything = np.concatenate([_numbers(trace.y) for trace in figure.data])
+    close = LABEL_APART * (np.ptp(everything) if len(everything) else 0)
+    labels = [note for note in figure.layout.annotations if note.name == "label" and note.x == x]
+    labels.sort(key=lambda note: float(note.y))
+    for lower, upper in pairwise(labels):
+        if float(upper.y) - float(lower.y) < close:
+            lower.yshift, upper.yshift = -8, 8
+
+
+def _reach(figure: go.Figure, x: Values) -> None:
+    """End the axis where the data end: Plotly would make it longer for the labels, which have a margin."""
+    numbers = _numbers(x)
+    if len(numbers):
+        last = figure.layout.xaxis.autorangeoptions.maxallowed
+        end = numbers.max() if last is None else max(last, numbers.max())
+        figure.update_xaxes(autorangeoptions_maxallowed=float(end))
 
 
 def _key(figure: go.Figure, label: str) -> None:

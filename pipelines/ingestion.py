@@ -37,12 +37,7 @@ def collect(scenario: Scenario, size: Size, seed: int, until_day: int) -> pd.Dat
     BadInput
         The world of that size ends before `until_day`.
     """
-    length = scenario.length(size)
-    if not 1 <= until_day <= length:
-        raise BadInput(
-            f"Day {until_day} is asked for, but the {size} world of {scenario.name} lasts {length} days.",
-            f"Set ingest.until_day from 1 to {length}, or ingest.size larger.",
-        )
+    check_day(scenario, size, until_day)
     now_s = until_day * DAY_S
     world = scenario.produce(size, seed)
     happened = world[world["event_time"] < now_s].reset_index(drop=True)
@@ -50,6 +45,22 @@ def collect(scenario: Scenario, size: Size, seed: int, until_day: int) -> pd.Dat
     events = happened.assign(label=label.mask(happened["label_time"] > now_s))
     check_events(events, scenario)
     return events
+
+
+def check_day(scenario: Scenario, size: Size, until_day: int) -> None:
+    """Refuse a day that the world of that size does not reach; cheap, so a run is refused before it starts.
+
+    Raises
+    ------
+    BadInput
+        The world of that size ends before `until_day`.
+    """
+    length = scenario.length(size)
+    if not 1 <= until_day <= length:
+        raise BadInput(
+            f"Day {until_day} is asked for, but the {size} world of {scenario.name} lasts {length} days.",
+            f"Set ingest.until_day from 1 to {length}, or ingest.size larger.",
+        )
 
 
 def known(events: pd.DataFrame, at_s: int) -> pd.DataFrame:

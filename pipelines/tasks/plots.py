@@ -1,0 +1,139 @@
+"""Figures of classification: one function each, from plain values to a figure with its meaning in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines import figures
+from pipelines.figures import Figure
+from pipelines.scenarios.scenario import DAY_S, Scenario
+from pipelines.tasks import metrics
+
+# More bars than this can't be read at a glance, and the last ones are close to zero.
+MOST_BARS = 8
+
+
+def labels_by_day(scenario: Scenario, events: pd.DataFrame) -> Figure:
+    """The share of positives on each day: among known labels, and when unknown counts as no.
+
+    Parameters
+    ----------
+    events : DataFrame with columns event_time and label (Int8, missing where not known yet)
+    """
+    label, day = events["label"], events["event_time"] // DAY_S
+    by_day = pd.DataFrame({"known": label.notna(), "naive": label.fillna(0) == 1}).groupby(day).mean()
+    days = by_day.index.to_numpy()
+    whole = by_day["known"].to_numpy() == 1
+    honest, naive = (by_day["naive"].to_numpy()[rows] for rows in (whole, slice(None)))
+    figure = figures.new_figure(
+        f"Counted today, {scenario.events} stop being {scenario.positive}",
+        x="Day",
+        y=f"Share that is {scenario.positive}",
+    )
+    if whole.any() and not whole[-1]:
+        figures.zone(figure, days[whole][-1] + 0.5, days[-1] + 0.5, "labels not here yet")
+    figures.line(figure, days, naive, "reference", "unknown as no")
+    figures.line(figure, days[whole], honest, "labels", "known")
+    figure.update_yaxes(tickformat=".1%", rangemode="tozero")
+    last = f"up to day {days[whole][-1]}" if whole.any() else "on no day"
+    figures.describe_as(
+        figure,
+        f"All labels are known {last}. Counting the unknown ones as no, the share falls to "
+        f"{naive[-1]:.1%} on day {days[-1]}.",
+    )
+    return figure
+
+
+def peeking(scenario: Scenario, honest: pd.DataFrame, peeking: pd.DataFrame) -> Figure:
+    """AUC of each feature that reads labels: delayed as they are, and as if they came at once.
+
+    Parameters
+    ----------
+    honest, peeking : DataFrame
+        Features of the same events, computed with real and with immediate labels.
+
+    Returns
+    -------
+    Figure
+        With a sentence in place of bars when no feature reads labels.
+    """
+    rows = honest["label"].notna().to_numpy()
+    label = honest["label"][rows].to_numpy(np.int8)
+    names = [feature.name for feature in scenario.features]
+    changed = [name for name in names if not honest[name].equals(peeking[name])][:MOST_BARS]
+    figure = figures.new_figure("What features would promise if labels came at once", x="ROC AUC by itself")
+    if not changed:
+        words = "No feature here reads labels, so nothing changes."
+        figure.add_annotation(text=words, showarrow=False, xref="paper", yref="paper", x=0, y=0.5)
+        figures.describe_as(figure, words)
+        return figure
+    delayed, at_once = ([auc_of(label, table[name][rows]) for name in changed] for table in (honest, peeking))
+    figures.bars(figure, changed, delayed, "champion", "labels delayed", level=True)
+    figures.bars(figure, changed, at_once, "challenger", "labels at once", level=True)
+    figure.update_xaxes(range=[0.5, 1])
+    gains = np.subtract(at_once, delayed)
+    figures.describe_as(figure, f"With labels at once, {changed[gains.argmax()]} rises by {gains.max():.2f}.")
+    return figure
+
+
+def auc_of(labels: Any, scores: Any) -> float:
+    """ROC AUC of one column taken as a score; a column that ranks the wrong way round counts as well."""
+    area = float(metrics.roc_auc(metrics.rank(labels, scores))[0])
+    return max(area, 1 - area)
+
+
+def reliance(lost: pd.Series[float]) -> Figure:
+    """What the model leans on: average precision lost when one column is shuffled, largest first."""
+    shown = lost.head(MOST_BARS)
+    figure = figures.new_figure("What the model leans on", x="Average precision lost when shuffled")
+    figures.bars(figure, list(shown.index), list(shown), "champion", level=True)
+    figures.describe_as(
+        figure,
+        f"Shuffling {shown.index[0]} costs most: {shown.iloc[0]:.3f} of average precision; "
+        f"{int((lost < 0.001).sum())} of {len(lost)} columns cost next to nothing.",
+    )
+    return figure
+
+
+def precision_recall(report: Mapping[str, Any]) -> Figure:
+    """The precision-recall curve with its 95% band, beside the baseline's.
+
+    Parameters
+    ----------
+    report : mapping
+        From `evaluation.evaluate`.
+    """
+    figure = figures.new_figure(
+        "How many alerts are right, as more are found", x="Recall: share found", y="Precision: share right"
+    )
+    curve = pd.DataFrame(report["curve"]).dropna()
+    if curve.empty:
+        figures.describe_as(figure, "The test could not be measured, so there is no curve.")
+        return figure
+    recall, precision, low, high = (curve[name].to_numpy() for name in ("recall", "precision", "low", "high"))
+    figures.line(figure, recall, curve["baseline"].to_numpy(), "reference")
+    figures.band(figure, recall, low, high, "champion")
+    figures.line(figure, recall, precision, "champion", "model")
+    half = curve.iloc[(curve["recall"] - 0.5).abs().argmin()]
+    # Labelled in the middle: at their ends all curves meet.
+    figure.add_annotation(
+        x=half["recall"],
+        y=half["baseline"],
+        text=f"{report['baseline_feature']}, no model",
+        showarrow=False,
+        yanchor="bottom",
+        font={"color": figures.ROLES["reference"].light, "size": 12},
+    )
+    figure.update_yaxes(range=[0, 1.02], tickformat=".0%")
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figures.describe_as(
+        figure,
+        f"When half of the positives are found, {half['precision']:.0%} of what is flagged is right "
+        f"(95% interval {half['low']:.0%} to {half['high']:.0%}); with '{report['baseline_feature']}' alone, "
+        f"{half['baseline']:.0%}, and by chance {report['baseline']['prevalence']:.1%}.",
+    )
+    return figure
