@@ -11,17 +11,17 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from pipelines.errors import FlightdeckError, Refused
+from pipelines.errors import FlightdeckError, Refused, Unavailable
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.settings import settings
-from pipelines.workspace import DEFAULT_WORKSPACE, Workspace, open_home, open_workspace
+from pipelines.workspace import DEFAULT_WORKSPACE, Workspace, open_workspace
 
 cli = typer.Typer(
     name="python -m pipelines",
@@ -36,6 +36,8 @@ InWorkspace = Annotated[str, typer.Option("--workspace", help="Whose workspace."
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="fraud or biopsies.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="As printed by run, and by run --list.")]
 StepName = Annotated[str | None, typer.Option("--from", metavar="STEP", help="First step to run again.")]
+
+Stage = Literal["staging", "shadow", "canary", "production"]
 
 FOLLOW_S = 0.2
 
@@ -53,7 +55,16 @@ def up(
 
     with _speaking(as_json):
         chosen = settings() if port is None else replace(settings(), app_port=port)
-        raise typer.Exit(services.start(chosen, open_browser=browser))
+        if as_json:
+            code = services.start(
+                chosen,
+                open_browser=browser,
+                say=_tell,
+                when_ready=lambda addresses: _print(dict(addresses), [], as_json),
+            )
+        else:
+            code = services.start(chosen, open_browser=browser)
+        raise typer.Exit(code)
 
 
 @cli.command()
@@ -165,7 +176,7 @@ def step(
 def deploy(
     scenario: ScenarioName,
     version: Annotated[int, typer.Option(help="The registered version.", min=1)],
-    stage: Annotated[str, typer.Option(help="staging, shadow, canary or production.")] = "production",
+    stage: Annotated[Stage, typer.Option(help="What the version does from now on.")] = "production",
     share: Annotated[float | None, typer.Option(help="Part of the traffic a canary answers.")] = None,
     reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger.")] = "by hand",
     workspace: InWorkspace = DEFAULT_WORKSPACE,
@@ -177,7 +188,6 @@ def deploy(
 
     with _speaking(as_json), services.ensure(settings(), needed=("mlflow",)):
         find_scenario(scenario)
-        LIFECYCLE.step("deploy").check({"stage": stage} | ({} if share is None else {"share": share}))
         made = promotion.promote(
             open_workspace(workspace), scenario, version, stage=stage, share=share, reason=reason
         )
@@ -253,11 +263,19 @@ def _speaking(as_json: bool) -> Iterator[None]:
     try:
         yield
     except FlightdeckError as error:
-        if as_json:
-            sys.stdout.write(json.dumps({"error": error.message, "hint": error.hint}) + "\n")
-        else:
-            sys.stderr.write(f"{error.message}\n{error.hint}\n")
+        _complain(error, as_json)
         raise typer.Exit(error.exit_code) from error
+    except ModuleNotFoundError as error:
+        lacking = Unavailable(f"The package '{error.name}' is not installed.", "Install it: make install")
+        _complain(lacking, as_json)
+        raise typer.Exit(lacking.exit_code) from error
+
+
+def _complain(error: FlightdeckError, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({"error": error.message, "hint": error.hint}) + "\n")
+    else:
+        sys.stderr.write(f"{error.message}\n{error.hint}\n")
 
 
 def _follow(place: Workspace, run_id: str, detach: bool, as_json: bool) -> None:
@@ -272,10 +290,7 @@ def _follow(place: Workspace, run_id: str, detach: bool, as_json: bool) -> None:
         )
         return
     with services.ensure(settings(), needed=("mlflow", "worker")):
-        tell: Callable[[str], object] = (
-            (lambda _: None) if as_json else (lambda line: sys.stderr.write(line + "\n"))
-        )
-        local.follow(place, run_id, tell, FOLLOW_S)
+        local.follow(place, run_id, _ignore if as_json else _tell, FOLLOW_S)
     summary = summarise(place, run_id)
     lines = [f"Run {run_id}: {summary['status']} in {summary['seconds']} s"]
     lines += [f"  {name}: {value:.3f}" for name, value in summary["metrics"].items()]
@@ -312,10 +327,19 @@ def _print_promotion(made: Any, as_json: bool) -> None:
     )
 
 
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _ignore(_line: str) -> None:
+    """With --json nothing is told on the way."""
+
+
 def _print(value: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
     sys.stdout.write((json.dumps(value) if as_json else "\n".join(lines)) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    open_home()
     cli()

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipelines.programs import services_of, shared_environment
+from pipelines.services.programs import services_of, shared_environment
 from pipelines.settings import LOOPBACK, NO_TELEMETRY, REPOSITORY, SINGLE_THREAD, Settings, settings
 from pipelines.workspace import Home, Workspace, open_home, open_workspace
 

@@ -15,28 +15,28 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("settings", "step"),
     ("workspace", "lifecycle"),
     ("run", "scenarios"),
-    ("artifacts", "events", "figures"),
-    ("mlflow_server", "tasks"),
+    ("artifacts", "events", "figures", "figure_svg"),
+    ("mlflow_server", "mlflow_models", "tasks"),
     ("tracking",),
     ("ingestion", "features", "training", "evaluation", "registry", "promotion", "serving"),
     ("execution",),
-    ("engines", "ports", "started", "programs", "services", "doctor", "bench"),
+    ("services", "doctor", "engines", "bench"),
     ("__main__",),
 )
 
 # Within the layer of stages, the later may use the earlier.
 STAGES = ("ingestion", "features", "training", "evaluation", "registry", "promotion", "serving")
-STARTERS = ("ports", "started", "programs", "services", "doctor", "engines", "bench")
+STARTERS = ("services", "doctor", "engines", "bench")
 
 OWNERS = {
     "streamlit": ("app.py", "pages/"),
     "papermill": ("pipelines/execution/notebook.py",),
-    "mlflow": ("pipelines/tracking.py", "pipelines/registry.py", "pipelines/mlflow_server.py"),
+    "mlflow": ("pipelines/mlflow_models.py",),
     "fastapi": ("pipelines/serving/gateway.py",),
     "starlette": ("pipelines/serving/gateway.py",),
     "uvicorn": ("pipelines/serving/gateway.py",),
     "dbos": ("pipelines/execution/queue.py",),
-    "circus": ("pipelines/services.py",),
+    "circus": ("pipelines/services/supervision.py",),
     "typer": ("pipelines/__main__.py",),
 }
 

@@ -44,7 +44,7 @@ def test_a_missing_input_names_the_step_that_makes_it(step: StepFiles) -> None:
 
 
 def test_an_artifact_the_step_does_not_declare_is_refused(step: StepFiles) -> None:
-    with pytest.raises(BadInput, match="no artifact 'events'.*features, model"):
+    with pytest.raises(BadInput, match=r"no artifact 'events'.*features, model"):
         step.path("events")
 
 

@@ -56,7 +56,13 @@ def test_progress_follows_the_cells() -> None:
         STEPS,
     )
     step = state.steps["ingest"]
-    assert (state.status, step.status, step.cells_done, step.cells, step.cell) == ("running", "running", 1, 3, 4)
+    assert (state.status, step.status, step.cells_done, step.cells, step.cell) == (
+        "running",
+        "running",
+        1,
+        3,
+        4,
+    )
     assert step.printed == "half"
     assert state.current is step
     assert state.steps["train"].status == "waiting"
@@ -75,7 +81,14 @@ def test_a_failure_carries_its_cause_and_the_next_step() -> None:
         [
             {"t": 1, "kind": "run_started"},
             {"t": 2, "kind": "step_started", "step": "ingest", "attempt": 1, "cells": 3},
-            {"t": 5, "kind": "step_failed", "step": "ingest", "cell": 4, "cause": "no rows", "hint": "collect"},
+            {
+                "t": 5,
+                "kind": "step_failed",
+                "step": "ingest",
+                "cell": 4,
+                "cause": "no rows",
+                "hint": "collect",
+            },
             {"t": 6, "kind": "run_finished", "status": "failed"},
         ],
         STEPS,

@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 from pipelines.execution import kernels
@@ -29,6 +30,9 @@ _REQUEST_BYTES = 8192
 
 def main(descriptor: int) -> None:
     """Serve fork requests on the socket `descriptor` until its other end closes."""
+    # What these two say of themselves while they are imported is of no use to whoever reads the log.
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    warnings.filterwarnings("ignore", "IProgress not found")
     for name in kernels.PRELOADED:
         importlib.import_module(name)
     from pipelines.execution import runner as _  # noqa: F401  (loaded here, used in the forks)

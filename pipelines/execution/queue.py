@@ -26,6 +26,8 @@ from pipelines import events
 from pipelines.errors import BadInput, Refused
 from pipelines.execution.kernels import sweep_sockets_folders
 from pipelines.execution.launch import launcher
+from pipelines.ingestion import check_day
+from pipelines.lifecycle import LIFECYCLE, Ingest
 from pipelines.run import Run, create_run, read_params, read_run
 from pipelines.scenarios import find_scenario
 from pipelines.workspace import Home, Workspace, connect, open_home
@@ -65,9 +67,11 @@ def submit(
     Raises
     ------
     BadInput
-        As `create_run`, or there is no such scenario.
+        As `create_run`, or there is no such scenario, or its world does not last until the day asked for.
     """
-    find_scenario(scenario)
+    chosen = LIFECYCLE.check(params or {})["ingest"]
+    assert isinstance(chosen, Ingest)
+    check_day(find_scenario(scenario), chosen.size, chosen.until_day)
     run = create_run(workspace, scenario, params, seed=seed, steps=steps, base=base, run_id=run_id)
     folder = workspace.run_folder(run.run_id)
     if not events.read(folder):

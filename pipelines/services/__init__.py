@@ -1,0 +1,5 @@
+"""The processes of Flightdeck: started, watched, lent to commands, and ended without a trace."""
+
+from pipelines.services.control import ensure, running, say, start
+
+__all__ = ["ensure", "running", "say", "start"]
