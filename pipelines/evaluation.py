@@ -22,9 +22,10 @@ from pipelines.training import FittedModel, fit_on, today, windows_of
 # may easily hold none.
 LEAST_POSITIVES = 10
 
-# An entity whose outcome turned out positive in this many days before the test is out of the game (a
-# stolen card is blocked), so finding it again is no achievement. The handbook starts counting at its
-# training window, which begins one week before the first labels of the test's first day are known.
+# An entity whose outcome turned out positive in this many days before the test, or during it, is out of
+# the game (a stolen card is blocked), so finding it again is no achievement. In the handbook's protocol
+# these are the frauds of the training week, whose labels come in during the week before the test. A fixed
+# number keeps the test the same for models that learn from longer windows.
 BLOCKED_DAYS = 7
 
 # What a split at random commonly holds out.

@@ -20,7 +20,7 @@ class Ingest(Params):
     )
     until_day: int = Field(
         60,
-        ge=36,
+        ge=42,
         le=183,
         description="Today, counted from the world's first day: events before it are collected.",
         json_schema_extra={"unit": "days"},

@@ -173,6 +173,16 @@ def test_report_of_a_perfect_score_and_of_its_useless_baseline():
     }
 
 
+@pytest.mark.parametrize("rows", [0, 4])
+def test_rows_of_one_label_are_not_measured(rows):
+    tested = pd.DataFrame({"day": 3, "entity": range(rows), "label": 0, "score": 0.5, "baseline": 1.0})
+
+    report = classification.measure(tested, k=2, threshold=0.5, resamples=20, seed=1)
+
+    assert set(report["metrics"].values()) == {None}
+    assert np.isnan(classification.precision_with_interval(tested, resamples=20, seed=1)).all()
+
+
 def test_same_seed_gives_the_same_report():
     random = np.random.default_rng(4)
     tested = pd.DataFrame(

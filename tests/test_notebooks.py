@@ -50,6 +50,8 @@ MODULES = {
 }
 MOST_LINES, MOST_CHARACTERS, MOST_ROWS = 10, 110, 10
 
+pytestmark = pytest.mark.xdist_group("notebooks")  # one process executes them, once
+
 each_step = pytest.mark.parametrize("step", list(LIFECYCLE), ids=lambda step: step.name)
 
 
