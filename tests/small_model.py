@@ -23,7 +23,7 @@ FAILED = {"rule": "gain", "found": 0.01, "expected": 0.05, "passed": False, "mea
 
 def new_run(workspace: Workspace, seed: int = 1) -> Run:
     """A run of the small scenario, its folder made and nothing executed."""
-    return create_run(workspace, SCENARIO, {"ingest": {"until_day": 40}}, seed=seed)
+    return create_run(workspace, SCENARIO, {"ingest": {"until_day": 50}}, seed=seed)
 
 
 def begin(workspace: Workspace, run: Run, name: str, attempt: int = 1) -> StepFiles:

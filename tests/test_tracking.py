@@ -91,12 +91,12 @@ def test_a_run_carries_what_its_results_depend_on(workspace: Workspace) -> None:
 
     found = described(workspace, parent)
 
-    assert found["params"]["ingest.until_day"] == "40"
+    assert found["params"]["ingest.until_day"] == "50"
     assert found["params"]["train.model"] == "boosting"
     tags = found["tags"]
     assert tags["flightdeck.run_id"] == run.run_id
     assert tags["flightdeck.seed"] == "1"
-    assert tags["flightdeck.day"] == "40"
+    assert tags["flightdeck.day"] == "50"
     assert tags["flightdeck.code"] == run.code
     assert tags["flightdeck.library.scikit-learn"] == run.libraries["scikit-learn"]
 
@@ -109,7 +109,7 @@ def test_a_step_carries_its_params_and_what_its_run_can_be_searched_by(workspace
     assert child["params"] == {"max_depth": "3"}
     assert child["tags"]["flightdeck.run_id"] == run.run_id
     assert child["tags"]["flightdeck.attempt"] == "2"
-    assert child["tags"]["flightdeck.day"] == "40"
+    assert child["tags"]["flightdeck.day"] == "50"
     assert child["status"] == "RUNNING"
 
 
@@ -128,7 +128,7 @@ def test_a_step_opened_before_its_run_makes_the_run(workspace: Workspace) -> Non
     child = described(workspace, tracking.open_step(run, "train", {}, 1))
 
     parent = described(workspace, child["tags"]["mlflow.parentRunId"])
-    assert parent["params"]["ingest.until_day"] == "40"
+    assert parent["params"]["ingest.until_day"] == "50"
 
 
 def test_an_attempt_that_was_killed_is_ended_and_the_next_begins_empty(workspace: Workspace) -> None:

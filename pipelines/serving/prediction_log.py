@@ -1,0 +1,388 @@
+"""The prediction log: every answer given, kept before it is given; and what turned out to be true.
+
+Comes in: predictions, and labels for them. Goes out: rows of the tables predictions and feedback in the
+workspace's app.db, on disk when `write` returns. From them an answer can be repeated and traced, and
+what serving remembers be built again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import Missing, Unavailable
+from pipelines.scenarios.scenario import DAY_S
+from pipelines.serving.rollout import Route
+from pipelines.workspace import Workspace, connect
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS predictions (
+    seq INTEGER PRIMARY KEY,
+    prediction_id TEXT NOT NULL UNIQUE,
+    branch TEXT NOT NULL,
+    scenario TEXT NOT NULL,
+    world TEXT NOT NULL,
+    event_id INTEGER NOT NULL,
+    event_time INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    route TEXT NOT NULL,
+    score REAL NOT NULL,
+    decision INTEGER NOT NULL,
+    cold_start TEXT NOT NULL,
+    features BLOB NOT NULL,
+    at REAL NOT NULL,
+    latency_ms REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS predictions_of_event ON predictions (scenario, event_id);
+CREATE TABLE IF NOT EXISTS feedback (
+    seq INTEGER PRIMARY KEY,
+    prediction_id TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    scenario TEXT NOT NULL,
+    world TEXT NOT NULL,
+    event_id INTEGER NOT NULL,
+    label INTEGER NOT NULL,
+    label_time INTEGER NOT NULL,
+    at REAL NOT NULL,
+    UNIQUE (scenario, branch, world, event_id)
+);
+CREATE TABLE IF NOT EXISTS prediction_log_probe (one INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Which events belong together: of one scenario, on one branch, in one world.
+
+    Attributes
+    ----------
+    world : str
+        Which history they continue: event 7 of the small world is not event 7 of the full one.
+    """
+
+    branch: str
+    scenario: str
+    world: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One version's answer to one event, with everything it was made from.
+
+    Attributes
+    ----------
+    event : mapping
+        The raw columns, as sent.
+    cold_start : str
+        Columns whose value was never seen before, separated by commas.
+    features : bytes
+        The row the model saw, float64; see `features_of`.
+    at, latency_ms : float
+        When it was logged, in seconds since the epoch, and how long that was after its request came.
+    """
+
+    stream: Stream
+    event_id: int
+    event_time: int
+    event: Mapping[str, Any]
+    version: int
+    route: Route
+    score: float
+    decision: bool
+    cold_start: str
+    features: bytes
+    at: float
+    latency_ms: float
+
+    @property
+    def prediction_id(self) -> str:
+        """Derived, not drawn: the same prediction made again has the same id."""
+        stream = self.stream
+        facts = (stream.branch, stream.scenario, stream.world, self.event_id, self.version, self.route)
+        return sha256("/".join(map(str, facts)).encode()).hexdigest()[:20]
+
+    @property
+    def day(self) -> int:
+        return self.event_time // DAY_S
+
+
+@dataclass(frozen=True)
+class Label:
+    """What turned out to be true of an event: 0 or 1, known from `label_time` (seconds since day 0)."""
+
+    prediction_id: str
+    stream: Stream
+    event_id: int
+    label: int
+    label_time: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened in a stream, in order: an event was answered, or its label learned.
+
+    Attributes
+    ----------
+    time_s : int
+        When it happened or was learned, in seconds since day 0.
+    event : mapping or None
+        The raw columns; None for a label.
+    label : int or None
+        None for an event.
+    """
+
+    seq: int
+    event_id: int
+    time_s: int
+    event: Mapping[str, Any] | None
+    label: int | None
+
+
+class PredictionLog:
+    """One workspace's log, for the one thread that writes it.
+
+    It makes no file before there is something to keep.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._connection: sqlite3.Connection | None = None
+        self._file = 0  # Inode of the open file: a workspace may be reset under a running gateway.
+        self._opened = 0
+        self._last = 0  # Highest seq in either table.
+
+    def write(self, predictions: Sequence[Prediction], labels: Sequence[Label] = ()) -> None:
+        """Keep all of these, in this order, or none; they are on disk when this returns.
+
+        Many at once cost little more than one: what takes time is the disk's promise at the end.
+
+        Raises
+        ------
+        Unavailable
+            The disk or the database did not take them. The next call tries afresh.
+        """
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            self._insert("predictions", [_prediction_row(prediction) for prediction in predictions])
+            self._insert("feedback", [_label_row(label) for label in labels])
+            connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            raise self._unwritable(error) from error
+
+    def probe(self) -> None:
+        """Find out by one small write whether the disk takes anything again.
+
+        Raises
+        ------
+        Unavailable
+            It does not.
+        """
+        try:
+            now = int(time.time())
+            self._open().execute("INSERT OR REPLACE INTO prediction_log_probe VALUES (1, ?)", (now,))
+        except (sqlite3.Error, OSError) as error:
+            raise self._unwritable(error) from error
+
+    def mark(self) -> tuple[int, int, int]:
+        """Changes with every change that others make to the file; the first number when it is another file.
+
+        It costs some microseconds, so it can be asked before each answer.
+
+        Raises
+        ------
+        Unavailable
+            The database can't be read.
+        """
+        try:
+            file = self._workspace.database.stat().st_ino
+        except OSError:
+            file = 0
+        if file != self._file:
+            self.close()
+        found = self._select("PRAGMA data_version")
+        return (self._file, self._opened, found[0][0]) if found else (0, 0, 0)
+
+    def of_event(self, stream: Stream, event_id: int) -> list[Prediction]:
+        """What was answered for this event, by whichever version, oldest first."""
+        query = f"SELECT * FROM predictions WHERE {_OF_STREAM} AND event_id = :event_id ORDER BY seq"
+        return [_prediction(row) for row in self._select(query, event_id=event_id, **vars(stream))]
+
+    def highest_id(self, stream: Stream, below: int) -> int:
+        """The highest event id that was answered, of those below `below`; -1 when there is none."""
+        query = f"SELECT max(event_id) FROM predictions WHERE {_OF_STREAM} AND event_id < :below"
+        found = self._select(query, below=below, **vars(stream))
+        return int(found[0][0]) if found and found[0][0] is not None else -1
+
+    def find(self, prediction_id: str) -> Prediction | None:
+        """The prediction of that id."""
+        query = "SELECT * FROM predictions WHERE prediction_id = :prediction_id"
+        found = self._select(query, prediction_id=prediction_id)
+        return _prediction(found[0]) if found else None
+
+    def label_of(self, stream: Stream, event_id: int) -> Label | None:
+        """What was learned about this event."""
+        query = f"SELECT * FROM feedback WHERE {_OF_STREAM} AND event_id = :event_id"
+        found = self._select(query, event_id=event_id, **vars(stream))
+        return _label(found[0]) if found else None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+        self._file = 0
+
+    def _unwritable(self, error: Exception) -> Unavailable:
+        # A connection that a full disk has hit is not trusted again; the next one counts anew.
+        self.close()
+        return Unavailable(
+            f"The prediction log of workspace '{self._workspace.name}' can't be written: {error}. "
+            "Nothing was answered: what is not logged can't be traced.",
+            "Free some space on the disk; serving then goes on by itself.",
+        )
+
+    def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            numbered = [row | {"seq": self._last + place} for place, row in enumerate(rows, start=1)]
+            names, values = ", ".join(numbered[0]), ", ".join(f":{name}" for name in numbered[0])
+            self._open().executemany(f"INSERT INTO {table} ({names}) VALUES ({values})", numbered)
+            self._last += len(rows)
+
+    def _select(self, query: str, **values: object) -> list[sqlite3.Row]:
+        if not self._workspace.database.is_file():
+            return []
+        try:
+            return self._open().execute(query, values).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise _unreadable(self._workspace, error) from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._workspace.root.mkdir(parents=True, exist_ok=True)
+            self._connection = connect(self._workspace.database)
+            self._connection.isolation_level = None  # Transactions begin and end where it is written.
+            self._connection.executescript(_TABLES)
+            query = "SELECT max(seq) FROM (SELECT seq FROM predictions UNION ALL SELECT seq FROM feedback)"
+            self._last = self._connection.execute(query).fetchone()[0] or 0
+            self._file = self._workspace.database.stat().st_ino
+            self._opened += 1
+        return self._connection
+
+
+def replay(workspace: Workspace, stream: Stream, after: int = 0) -> Iterator[Entry]:
+    """What happened in the stream after entry `after`, in order.
+
+    An event that several versions scored comes once for each of them.
+
+    Raises
+    ------
+    Unavailable
+        The database can't be read.
+    """
+    query = (
+        f"SELECT seq, event_id, event_time AS time_s, event, NULL AS label FROM predictions "
+        f"WHERE {_OF_STREAM} AND seq > :after "
+        f"UNION ALL SELECT seq, event_id, label_time, NULL, label FROM feedback "
+        f"WHERE {_OF_STREAM} AND seq > :after ORDER BY seq"
+    )
+    for row in _look_up(workspace, query, after=after, **vars(stream)):
+        event = None if row["event"] is None else json.loads(row["event"])
+        yield Entry(row["seq"], row["event_id"], row["time_s"], event, row["label"])
+
+
+def recent(workspace: Workspace, scenario: str, limit: int = 20) -> list[Prediction]:
+    """The newest predictions of a scenario, newest first, of all routes: for pages."""
+    query = "SELECT * FROM predictions WHERE scenario = :scenario ORDER BY seq DESC LIMIT :limit"
+    return [_prediction(row) for row in _look_up(workspace, query, scenario=scenario, limit=limit)]
+
+
+def trace(workspace: Workspace, prediction_id: str) -> Prediction:
+    """The logged prediction of that id, from which its version, run and data can be followed back.
+
+    Raises
+    ------
+    Missing
+        Nothing was logged under it.
+    """
+    query = "SELECT * FROM predictions WHERE prediction_id = :prediction_id"
+    found = _look_up(workspace, query, prediction_id=prediction_id)
+    if not found:
+        raise unknown_prediction(prediction_id)
+    return _prediction(found[0])
+
+
+def unknown_prediction(prediction_id: str) -> Missing:
+    """The error for an id that is not in the log."""
+    return Missing(
+        f"There is no prediction '{prediction_id[:40]}'.",
+        "Send the prediction_id that an answer carried, with the same workspace.",
+    )
+
+
+def features_of(prediction: Prediction) -> NDArray[np.float64]:
+    """The row that the model saw, in the order of its card's features."""
+    return np.frombuffer(prediction.features, dtype="<f8").astype(np.float64)
+
+
+def _look_up(workspace: Workspace, query: str, **values: object) -> list[sqlite3.Row]:
+    """Rows, for whoever only looks; none before the log has begun."""
+    if not workspace.database.is_file():
+        return []
+    try:
+        with workspace.connect() as connection:
+            begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone()
+            return connection.execute(query, values).fetchall() if begun else []
+    except sqlite3.Error as error:
+        raise _unreadable(workspace, error) from error
+
+
+def _unreadable(workspace: Workspace, error: Exception) -> Unavailable:
+    return Unavailable(
+        f"The prediction log of workspace '{workspace.name}' can't be read: {error}.",
+        "Check the disk; serving then goes on by itself.",
+    )
+
+
+def _prediction_row(prediction: Prediction) -> dict[str, Any]:
+    row = {name: getattr(prediction, name) for name in _PREDICTION} | vars(prediction.stream)
+    row["event"] = json.dumps(prediction.event)
+    return row | {"prediction_id": prediction.prediction_id, "day": prediction.day}
+
+
+def _label_row(label: Label) -> dict[str, Any]:
+    return {name: getattr(label, name) for name in _LABEL} | vars(label.stream)
+
+
+def _prediction(row: sqlite3.Row) -> Prediction:
+    values = {name: row[name] for name in _PREDICTION}
+    values |= {"stream": _stream(row), "event": json.loads(row["event"]), "decision": bool(row["decision"])}
+    return Prediction(**values)
+
+
+def _label(row: sqlite3.Row) -> Label:
+    return Label(stream=_stream(row), **{name: row[name] for name in _LABEL})
+
+
+def _stream(row: sqlite3.Row) -> Stream:
+    return Stream(row["branch"], row["scenario"], row["world"])
+
+
+_OF_STREAM = "scenario = :scenario AND branch = :branch AND world = :world"
+_PREDICTION, _LABEL = (
+    tuple(each.name for each in fields(record) if each.name != "stream") for record in (Prediction, Label)
+)
