@@ -46,7 +46,7 @@ def show(page: str, **query: str) -> AppTest:
 
 def words(app: AppTest) -> str:
     """Everything the page says in titles, texts and code."""
-    parts = [*app.title, *app.subheader, *app.markdown, *app.code]
+    parts = [*app.title, *app.header, *app.subheader, *app.markdown, *app.code]
     return "\n".join(str(part.value) for part in parts)
 
 

@@ -1,0 +1,185 @@
+"""Runs as pages show them: read from their folders at each look, so that every tab shows the same."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipelines import events, promotion
+from pipelines.engines.local import choose_steps
+from pipelines.errors import Damaged, FlightdeckError
+from pipelines.lifecycle import LIFECYCLE
+from pipelines.run import Run, read_params, read_run
+from pipelines.workspace import Workspace
+
+# How many runs a page looks at: more are reached by their address.
+NEWEST = 40
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run: the facts it started from, how far it is, and the events that say so."""
+
+    folder: Path
+    run: Run
+    state: events.RunState
+    happened: list[dict[str, Any]]
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    @property
+    def began(self) -> float:
+        return self.state.started_at or self.state.queued_at or self.run.created_at
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, or has taken until now; None while it waits."""
+        if self.state.started_at is None:
+            return None
+        return (self.state.finished_at or time.time()) - self.state.started_at
+
+    @property
+    def cell_began(self) -> float | None:
+        """When the cell that runs now was started."""
+        started = [each["t"] for each in self.happened if each["kind"] == "cell_started"]
+        return started[-1] if started and not self.state.finished else None
+
+    def done(self, step: str) -> bool:
+        """Whether the outputs of `step` are in this run's folder, made here or taken from its base."""
+        return (self.folder / "steps" / step / "done.json").is_file()
+
+    def notebook(self, step: str) -> Path | None:
+        """The notebook of `step` as executed, as far as it came."""
+        attempt = f"attempt-{self.state.steps[step].attempt}" if step in self.state.steps else ""
+        if not attempt or attempt == "attempt-0":
+            attempt = str((_read(self.folder / "steps" / step / "done.json") or {}).get("attempt", ""))
+        path = self.folder / "steps" / step / attempt / "notebook.ipynb"
+        return path if attempt and path.is_file() else None
+
+    def report(self, name: str) -> dict[str, Any] | None:
+        """A report or receipt of this run, when it is there and whole."""
+        return _read(self.folder / artifact_path(name))
+
+    def card(self) -> dict[str, Any] | None:
+        """What training wrote about the model."""
+        return _read(self.folder / artifact_path("model") / "model.json")
+
+    def rows(self, name: str) -> int | None:
+        """Number of rows of a table, read from its footer."""
+        try:
+            return int(pq.read_metadata(self.folder / artifact_path(name)).num_rows)
+        except (OSError, ValueError):
+            return None
+
+
+def read_record(workspace: Workspace, run_id: str) -> Record:
+    """The run of that id.
+
+    Raises
+    ------
+    BadInput, Missing, Damaged
+        The id is none, there is no such run, or its folder can't be read.
+    """
+    folder = workspace.run_folder(run_id)
+    run = read_run(folder)
+    happened = events.read(folder)
+    return Record(folder, run, events.fold(happened, run.steps), happened)
+
+
+def newest_records(workspace: Workspace, scenario: str) -> list[Record]:
+    """The newest runs of a scenario, newest first; a damaged one is left out."""
+    found = []
+    for run_id in workspace.run_ids()[:NEWEST]:
+        try:
+            record = read_record(workspace, run_id)
+        except FlightdeckError:
+            continue
+        if record.run.scenario == scenario:
+            found.append(record)
+    return found
+
+
+def record_of_version(records: list[Record], version: int) -> Record | None:
+    """The run that registered this version."""
+    for record in records:
+        if record.run.base and "register" not in record.run.steps:
+            continue
+        receipt = record.report("registration")
+        if receipt is not None and receipt.get("version") == version:
+            return record
+    return None
+
+
+def read_ledger(workspace: Workspace, scenario: str) -> tuple[promotion.Serving, list[promotion.Promotion]]:
+    """Who serves now, and all that ever did.
+
+    Raises
+    ------
+    Damaged
+        The workspace's database can't be read.
+    """
+    try:
+        return promotion.serving(workspace, scenario), promotion.history(workspace, scenario)
+    except sqlite3.Error as error:
+        raise Damaged(
+            f"The database of workspace '{workspace.name}' can't be read: {error}.",
+            "Your runs are kept. To begin afresh: python -m pipelines reset",
+        ) from error
+
+
+def params_of(record: Record | None) -> dict[str, dict[str, Any]]:
+    """The params a run was given, or the defaults when there is no run or they can't be read."""
+    if record is not None:
+        try:
+            return read_params(record.folder)
+        except FlightdeckError:
+            pass
+    return {name: params.model_dump() for name, params in LIFECYCLE.check({}).items()}
+
+
+def command(
+    scenario: str,
+    params: Mapping[str, Mapping[str, Any]],
+    steps: tuple[str, ...],
+    seed: int = 1,
+    base: str | None = None,
+) -> str:
+    """The command line that makes such a run."""
+    words = ["python -m pipelines run", scenario]
+    for name in steps:
+        defaults = LIFECYCLE.step(name).check({}).model_dump()
+        for param, value in params.get(name, {}).items():
+            if value != defaults.get(param):
+                words.append(f"--set {shlex.quote(f'{name}.{param}={value}')}")
+    if seed != 1:
+        words.append(f"--seed {seed}")
+    if len(steps) == 1:
+        words.append(f"--only {steps[0]}")
+    elif steps != LIFECYCLE.names and steps == choose_steps(first=steps[0]):
+        words.append(f"--from {steps[0]}")
+    if base is not None:
+        words.append(f"--base {base}")
+    return " ".join(words)
+
+
+def artifact_path(name: str) -> str:
+    """Where artifact `name` lies in a run's folder."""
+    return next(each.path for step in LIFECYCLE for each in step.outputs if each.name == name)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None

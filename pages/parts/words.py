@@ -1,0 +1,46 @@
+"""Times, numbers and names as a page says them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+NARROW = "\u00a0"  # A space at which no line is broken.
+
+
+def plain(text: Any) -> str:
+    """`text` for Markdown, so that every character of it is shown as it is."""
+    escaped = "".join("\\" + letter if letter in "\\`*_{}[]()<>#+-!|~$:&" else letter for letter in str(text))
+    return escaped.replace("\n", "  \n")
+
+
+def clock(at: float | None) -> str:
+    """A time of day, with the date when it was another day."""
+    if at is None:
+        return ""
+    then, now = time.localtime(at), time.localtime()
+    return time.strftime("%H:%M" if then[:3] == now[:3] else "%d %b %H:%M", then)
+
+
+def seconds(value: float | None) -> str:
+    """A duration: "2.9 s", "1 min 20 s"; number and unit stay on one line."""
+    if value is None:
+        return ""
+    if value < 60:
+        return f"{value:.1f}{NARROW}s"
+    return f"{int(value) // 60}{NARROW}min {int(value) % 60}{NARROW}s"
+
+
+def share(value: float) -> str:
+    """A share as a percentage; with a decimal where it is small."""
+    return f"{value:.1%}" if 0 < value < 0.01 else f"{value:.0%}"
+
+
+def several(count: int, one: str, many: str) -> str:
+    """A number with its noun: "1 payment", "1,204 payments"."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def article(noun: str) -> str:
+    """The noun with its article: "a payment"."""
+    return f"an {noun}" if noun[:1] in "aeiou" else f"a {noun}"
