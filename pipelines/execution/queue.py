@@ -15,6 +15,7 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -159,6 +160,7 @@ def serve(home: Home) -> None:
 def _serve_alone(home: Home) -> None:
     from dbos import DBOS
 
+    _teach_old_sqlite()
     with connect(home.queue_db):
         pass  # DBOS does not set WAL itself; once set, the file keeps it
     sweep_sockets_folders()
@@ -263,10 +265,28 @@ def _enqueue(client: DBOSClient, workspace: Workspace, run: Run) -> None:
     )
 
 
+def _teach_old_sqlite() -> None:
+    """Give SQLite before 3.42, as Debian 12 has it, the fractions of a second that DBOS asks it for.
+
+    DBOS takes it for granted that Python 3.12 and later come with a newer one; without the fractions
+    SQLite answers NULL, and nothing can be queued.
+    """
+    if sqlite3.sqlite_version_info >= (3, 42):
+        return
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def add_function(connection: sqlite3.Connection, _record: object) -> None:
+        connection.create_function("unixepoch", 1, lambda unit: time.time() if unit == "subsec" else None)
+
+    event.listen(Engine, "connect", add_function)
+
+
 @cache
 def _client(queue_db: str) -> DBOSClient:
     from dbos import DBOSClient
 
+    _teach_old_sqlite()
     return DBOSClient(system_database_url=_url(Path(queue_db)), application_name="flightdeck")
 
 
