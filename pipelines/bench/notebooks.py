@@ -39,7 +39,7 @@ def measure(rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "example.ipynb"
-        _write_example(source)
+        write_example(source)
         ours, ours_said = asyncio.run(_time_ours(source, folder, rounds))
         peer, peer_said = _time_papermill(source, folder, rounds)
         floor, floor_said = _time_plain(rounds)
@@ -93,7 +93,8 @@ def _time_plain(rounds: int) -> tuple[float, str]:
     return statistics.median(seconds[1:]), said.getvalue()
 
 
-def _write_example(path: Path) -> None:
+def write_example(path: Path) -> None:
+    """Write the notebook that is measured."""
     cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
     cells[0].metadata.tags = ["parameters"]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}

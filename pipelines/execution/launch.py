@@ -56,6 +56,12 @@ class Nursery:
         self._requests = ours
         self._ready = False
 
+    @property
+    def pid(self) -> int:
+        """The process id of the nursery."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """End the nursery. Runners are not touched: their own lifelines end them."""
         if self._requests is not None:

@@ -30,6 +30,8 @@ _REQUEST_BYTES = 8192
 
 def main(descriptor: int) -> None:
     """Serve fork requests on the socket `descriptor` until its other end closes."""
+    # Arrow's allocator would keep a thread of its own, and a process with two can't be forked safely.
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     # What these two say of themselves while they are imported is of no use to whoever reads the log.
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     warnings.filterwarnings("ignore", "IProgress not found")

@@ -237,7 +237,8 @@ def _mlflow_environment(home: Home) -> dict[str, str]:
 
 
 def _app_command(port: int) -> tuple[str, ...]:
-    return ("-m", "pages.parts.server", "run", "app.py", "--server.port", str(port), "--server.headless", "true")
+    options = ("--server.port", str(port), "--server.headless", "true")
+    return ("-m", "pages.parts.server", "run", "app.py", *options)
 
 
 def _mark(store: Path) -> Path:
