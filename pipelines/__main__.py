@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +22,9 @@ from pipelines.errors import FlightdeckError, Refused, Unavailable
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.settings import settings
 from pipelines.workspace import DEFAULT_WORKSPACE, Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from pipelines.promotion import Promotion
 
 cli = typer.Typer(
     name="python -m pipelines",
@@ -313,13 +316,17 @@ def _list_runs(place: Workspace, as_json: bool) -> None:
     _print({"runs": runs}, lines or ["No runs yet. Start one: python -m pipelines run fraud"], as_json)
 
 
-def _print_promotion(made: Any, as_json: bool) -> None:
+def _print_promotion(made: Promotion, as_json: bool) -> None:
+    """Print a row of the ledger, once the gateway, if it runs, acts by it."""
     from dataclasses import asdict
 
+    from pipelines import services
     from pipelines.serving import client
 
-    serving = client.wait_until_serving(made.workspace, made.scenario, made.version, made.stage)
-    said = "the gateway serves it" if serving else "it will serve when the gateway runs"
+    serving = made.version is not None and "gateway" in services.running(settings())
+    if serving:
+        client.wait_until_serving(made.workspace, made.scenario, made.version or 0)
+    said = "the gateway serves it" if serving else "it serves as soon as the gateway runs"
     _print(
         asdict(made) | {"serving": serving},
         [f"Version {made.version} of {made.scenario} is in {made.stage}; {said}."],

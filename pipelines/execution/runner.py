@@ -72,8 +72,10 @@ def run_step(root: Path, name: str, kernel: kernels.ForkedKernel | None = None) 
         Another runner is in this step.
     """
     step, began = LIFECYCLE.step(name), time.monotonic()
-    if not root.is_dir():
-        raise Missing(f"There is no folder {root}.", "See: python -m pipelines run --list")
+    if not (root / "run.json").is_file():
+        raise Missing(
+            f"There is no run in {root}: run.json is not there.", "See: python -m pipelines run --list"
+        )
     folder = root / "steps" / name
     try:
         read_run(root)

@@ -1,0 +1,150 @@
+"""The command line as a user types it: JSON on request, two sentences and an exit code when it can't."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import small_model
+
+from pipelines import events, promotion
+from pipelines.run import create_run
+from pipelines.settings import REPOSITORY
+from pipelines.workspace import Workspace
+
+pytestmark = pytest.mark.xdist_group("command_line")
+
+
+def call(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `python -m pipelines …` in this test process's home."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines", *words],
+        cwd=REPOSITORY,
+        env=os.environ | {"COLUMNS": "200"},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_every_command_of_the_contract_is_there_and_explains_itself() -> None:
+    said = call("--help").stdout
+    for name in (
+        "up",
+        "doctor",
+        "run",
+        "cancel",
+        "retry",
+        "step",
+        "deploy",
+        "rollback",
+        "reset",
+        "bench",
+    ):
+        assert re.search(rf"^│ {name}\b", said, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "code"),
+    [
+        (("run", "nope"), "no scenario 'nope'", 2),
+        (("run",), "No scenario is named", 2),
+        (("run", "fraud", "--set", "train.max_depth=99"), "train.max_depth is '99'", 2),
+        (("run", "fraud", "--set", "train.dept=9"), "no param 'dept'", 2),
+        (("run", "fraud", "--set", "trees"), "STEP.PARAM=VALUE", 2),
+        (("run", "fraud", "--seed", "-1"), "The seed is -1", 2),
+        (("run", "fraud", "--from", "nope"), "no step 'nope'", 2),
+        (("run", "fraud", "--engine", "nope"), "no engine 'nope'", 2),
+        (("run", "biopsies", "--set", "ingest.until_day=120"), "lasts 90 days", 2),
+        (("run", "fraud", "--workspace", "../etc"), "can't be the name of a workspace", 2),
+        (("cancel", "../../etc"), "not a run id", 2),
+        (("cancel", "20200101-000000-aaaaaa"), "There is no run", 1),
+        (("retry", "20200101-000000-aaaaaa"), "There is no run", 1),
+        (("bench", "nope"), "no bench 'nope'", 2),
+    ],
+)
+def test_what_can_not_be_done_is_said_in_two_sentences(words: tuple[str, ...], found: str, code: int) -> None:
+    done = call(*words)
+    assert done.returncode == code
+    assert found in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    with_json = call(*words, "--json")
+    assert with_json.returncode == code
+    answer = json.loads(with_json.stdout)
+    assert found in answer["error"]
+    assert answer["hint"]
+
+
+@pytest.mark.parametrize("words", [("run", "fraud", "--seed", "x"), ("nope",), ("up", "--port", "70000")])
+def test_bad_usage_exits_with_two(words: tuple[str, ...]) -> None:
+    assert call(*words).returncode == 2
+
+
+def test_a_step_outside_a_run_is_refused_and_writes_nothing(tmp_path: Path, mlflow: str) -> None:
+    done = call("step", "train", "--root", str(tmp_path), "--json")
+    assert done.returncode == 1
+    assert "There is no run" in json.loads(done.stdout)["error"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_are_listed_as_json(workspace: Workspace) -> None:
+    run = create_run(workspace, "fraud")
+    listed = json.loads(call("run", "--list", "--json", "--workspace", workspace.name).stdout)
+    assert listed == {
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "scenario": "fraud",
+                "engine": "local",
+                "status": "queued",
+                "step": None,
+            }
+        ]
+    }
+
+
+def test_deploy_and_rollback_write_the_ledger(workspace: Workspace, mlflow: str) -> None:
+    # given two registered versions
+    small_model.register(workspace, 2)
+    scenario = small_model.SCENARIO
+    place = ("--workspace", workspace.name, "--json")
+    # when both are deployed and the second is taken back
+    for version in ("1", "2"):
+        assert call("deploy", scenario, "--version", version, *place).returncode == 0
+    back = json.loads(call("rollback", scenario, "--reason", "too many alerts", *place).stdout)
+    # then the first serves, and the ledger says why
+    assert (back["version"], back["stage"], back["serving"]) == (1, "production", False)
+    assert promotion.serving(workspace, scenario).champion == 1
+    assert promotion.history(workspace)[-1].reason == "too many alerts"
+    # and what can't be deployed is refused
+    missing = call("deploy", scenario, "--version", "9", *place)
+    assert (missing.returncode, "no version 9" in missing.stdout) == (1, True)
+    assert call("rollback", scenario, *place).returncode == 1
+
+
+def test_reset_moves_a_workspace_aside_and_asks_first(workspace: Workspace, mlflow: str) -> None:
+    small_model.register(workspace, 1)
+    for run_id in workspace.run_ids():
+        events.append(workspace.run_folder(run_id), "run_finished", status="completed")
+    assert call("reset", "--workspace", workspace.name, stdin="n\n").returncode == 1
+    assert workspace.runs.is_dir()
+    done = call("reset", "--yes", "--workspace", workspace.name, "--json")
+    assert done.returncode == 0
+    assert (Path(json.loads(done.stdout)["moved_to"]) / "runs").is_dir()
+    assert call("run", "--list", "--workspace", workspace.name).stdout.startswith("No runs yet")
+
+
+def test_reset_refuses_while_a_run_has_not_ended(workspace: Workspace) -> None:
+    run = create_run(workspace, "fraud")
+    done = call("reset", "--yes", "--workspace", workspace.name)
+    assert done.returncode == 1
+    assert run.run_id in done.stderr
+    assert workspace.run_ids() == [run.run_id]
