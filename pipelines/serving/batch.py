@@ -19,7 +19,8 @@ from pipelines.registry import ServedModel
 from pipelines.serving.champions import Lineup, score
 from pipelines.serving.memory import Event, Memory, agrees
 from pipelines.serving.open_inference import EVENT_ID, EVENT_TIME, Answer
-from pipelines.serving.prediction_log import Prediction, PredictionLog, features_of
+from pipelines.serving.prediction_log import PredictionLog, features_of
+from pipelines.serving.predictions import Prediction
 from pipelines.serving.rollout import ANSWERING, Route, choose
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Batch:
                     "Send it again as it was, or another event under another id.",
                 )
             event = known[0].event if known else self._memory.complete(sent, clock)
-            clock = clock.after(event)
+            clock = clock.after(event[EVENT_ID], event[EVENT_TIME])
             complete.append((event, known))
         return [self._take(event, known, named, received_s) for event, known in complete]
 

@@ -16,7 +16,7 @@ from pipelines.errors import FlightdeckError, Unavailable
 from pipelines.promotion import LIVE_BRANCH, Serving
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving.champions import Lineup, Shelf, load_lineup
-from pipelines.serving.memory import Memory, load_memory
+from pipelines.serving.memory import History, Memory, history_of, load_memory
 from pipelines.serving.prediction_log import replay
 from pipelines.workspace import Workspace
 
@@ -48,13 +48,15 @@ class Order:
     ----------
     life : int
         Of the endpoint; what an earlier one ordered is thrown away.
-    held_run, first_run : str or None
-        The run whose memory there is, and the one to begin with while there is no champion.
+    held : History or None
+        What the memory there is begins with.
+    first_run : str or None
+        The run to begin with while there is no champion.
     """
 
     life: int
     serving: Serving
-    held_run: str | None
+    held: History | None
     first_run: str | None
 
 
@@ -114,8 +116,8 @@ class Endpoint:
         if self.wanted == self.lineup.serving and not self.lineup.absent and remembers:
             return None
         self.loading = True
-        held_run = self.memory.run_id if self.memory is not None else None
-        return Order(self._life, self.wanted, held_run, self.first_run)
+        held = self.memory.history if self.memory is not None else None
+        return Order(self._life, self.wanted, held, self.first_run)
 
     def prepare(self, order: Order) -> Prepared:
         """Load and warm the models, and build the memory when it is another's: off the predictor's thread.
@@ -123,16 +125,19 @@ class Endpoint:
         Raises
         ------
         FlightdeckError
-            As `champions.load_lineup` and `memory.load_memory`.
+            As `champions.load_lineup`, `memory.history_of` and `memory.load_memory`.
         """
         lineup = load_lineup(self.shelf, order.serving)
         champion = lineup.models.get("champion")
-        run_id = champion.run_id if champion is not None else order.held_run or order.first_run
-        if run_id is None or run_id == order.held_run:
+        if champion is None and order.held is not None:
             return Prepared(lineup, None)
-        memory = load_memory(self._workspace, self.scenario, self._branch, run_id)
-        memory.follow(replay(self._workspace, memory.stream))
-        return Prepared(lineup, memory)
+        run_id = champion.run_id if champion is not None else order.first_run
+        if run_id is None:
+            return Prepared(lineup, None)
+        history = history_of(self._workspace, self.scenario, self._branch, run_id)
+        if history == order.held:
+            return Prepared(lineup, None)
+        return Prepared(lineup, load_memory(self._workspace, self.scenario, history, run_id))
 
     def install(self, order: Order, prepared: Prepared) -> None:
         """Let what was ordered serve from now on.

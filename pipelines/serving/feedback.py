@@ -13,7 +13,8 @@ from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
 from pipelines.serving.infer_request import whole_number
 from pipelines.serving.jobs import Learn
-from pipelines.serving.prediction_log import Label, PredictionLog, Stream, unknown_prediction
+from pipelines.serving.prediction_log import PredictionLog, unknown_prediction
+from pipelines.serving.predictions import Label, Stream
 
 # A label may come this long after the world's end; one that is later still was sent in another unit.
 LATEST_LABEL_DAYS = 365

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.artifacts import digest
 from pipelines.errors import BadInput, Missing, Refused
 from pipelines.features.online import LATE_S, OnlineState
 from pipelines.ingestion import read_events
@@ -22,7 +24,8 @@ from pipelines.lifecycle import EVENTS
 from pipelines.run import read_params, read_run
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.serving.open_inference import EVENT_ID, EVENT_TIME, FIRST_GIVEN_ID
-from pipelines.serving.prediction_log import Entry, Stream
+from pipelines.serving.prediction_log import replay
+from pipelines.serving.predictions import Entry, Stream
 from pipelines.workspace import Workspace
 
 Event = dict[str, Any]
@@ -46,10 +49,25 @@ class Clock:
     present_s: int
     next_id: int = FIRST_GIVEN_ID
 
-    def after(self, event: Event) -> Clock:
-        """The clock once `event` has happened."""
-        time_s, event_id = event[EVENT_TIME], event[EVENT_ID]
+    def after(self, event_id: int, time_s: int) -> Clock:
+        """The clock once this event has happened."""
         return Clock(max(self.newest_s, time_s), max(self.present_s, time_s), max(self.next_id, event_id + 1))
+
+
+@dataclass(frozen=True)
+class History:
+    """Which events a memory begins with: of two that are equal, either will do.
+
+    Attributes
+    ----------
+    stream : Stream
+        The stream they are the beginning of.
+    digest : str
+        Of the events as the run collected them.
+    """
+
+    stream: Stream
+    digest: str
 
 
 class Memory:
@@ -59,8 +77,8 @@ class Memory:
     ----------
     events : DataFrame
         The history, as `ingestion.collect` returns it.
-    run_id : str
-        The run it is from.
+    entries : iterable of Entry
+        What the log says has happened since.
 
     Attributes
     ----------
@@ -69,24 +87,29 @@ class Memory:
         The log's entries up to this one are remembered.
     """
 
-    def __init__(self, scenario: Scenario, stream: Stream, run_id: str, events: pd.DataFrame) -> None:
-        self.stream = stream
-        self.run_id = run_id
+    def __init__(
+        self, scenario: Scenario, history: History, events: pd.DataFrame, entries: Iterable[Entry] = ()
+    ) -> None:
+        self.history = history
         self.replayed = 0
         self._entities = [column.name for column in scenario.columns if column.kind == "id"]
-        self._state = OnlineState(scenario)
-        self._state.load(events)
+        self._columns = [EVENT_ID, EVENT_TIME, *(column.name for column in scenario.columns)]
         self._collected: NDArray[np.int64] = np.sort(events[EVENT_ID].to_numpy(np.int64))
         newest_s = int(events[EVENT_TIME].max())
-        columns = [EVENT_ID, EVENT_TIME, *(column.name for column in scenario.columns)]
-        latest = events.loc[events[EVENT_TIME] >= newest_s - LATE_S, columns]
+        latest = events.loc[events[EVENT_TIME] >= newest_s - LATE_S, self._columns]
         # What is sent again of the history may be as late as any other event.
         self._latest: dict[int, Event] = {
-            values[0]: dict(zip(columns, values, strict=True))
-            for values in zip(*(latest[name].tolist() for name in columns), strict=True)
+            values[0]: dict(zip(self._columns, values, strict=True))
+            for values in zip(*(latest[name].tolist() for name in self._columns), strict=True)
         }
         self._highest_id = int(self._collected[-1])
         self.clock = Clock(newest_s, (newest_s // DAY_S + 1) * DAY_S)
+        self._state = OnlineState(scenario)
+        self._state.load(self._with_entries(events, entries))
+
+    @property
+    def stream(self) -> Stream:
+        return self.history.stream
 
     def may_know(self, event_id: int) -> bool:
         """False when no event of that id was ever answered, so that the log need not be asked."""
@@ -160,13 +183,56 @@ class Memory:
         # What the run collected is in the state already, perhaps with its label.
         if not self._is_collected(event[EVENT_ID]):
             self._state.remember(event)
-        if event[EVENT_ID] < FIRST_GIVEN_ID:
-            self._highest_id = max(self._highest_id, event[EVENT_ID])
-        self.clock = self.clock.after(event)
+        self._notice(event[EVENT_ID], event[EVENT_TIME])
 
     def _is_collected(self, event_id: int) -> bool:
         place = int(np.searchsorted(self._collected, event_id))
         return place < len(self._collected) and int(self._collected[place]) == event_id
+
+    def _with_entries(self, events: pd.DataFrame, entries: Iterable[Entry]) -> pd.DataFrame:
+        """The history and what happened since, as if a run had collected both.
+
+        That gives the same features as to follow the entries one by one, in a sixth of the time.
+        """
+        entries = list(entries)
+        event_ids = np.array([entry.event_id for entry in entries], dtype=np.int64)
+        collected = np.isin(event_ids, self._collected).tolist()
+        served: dict[int, tuple[Any, ...]] = {}
+        labels: dict[int, tuple[int, int]] = {}
+        raw = self._columns[2:]
+        for entry, is_collected in zip(entries, collected, strict=True):
+            if entry.label is not None:
+                labels[entry.event_id] = (entry.label, entry.time_s)
+            elif entry.event is not None and not is_collected and entry.event_id not in served:
+                served[entry.event_id] = (
+                    entry.event_id,
+                    entry.time_s,
+                    *[entry.event[name] for name in raw],
+                )
+        if served:
+            newest_s = max(values[1] for values in served.values())
+            for event_id in (max(served), max((each for each in served if each < FIRST_GIVEN_ID), default=0)):
+                self._notice(event_id, newest_s)
+        self.replayed = entries[-1].seq if entries else 0
+        if not served and not labels:
+            return events
+        since = pd.DataFrame(list(served.values()), columns=self._columns)
+        unknown = pd.array([pd.NA] * len(since), dtype="Int8")
+        together = events
+        if served:
+            together = pd.concat([events, since.assign(label_time=since[EVENT_TIME], label=unknown)])
+        together = together.sort_values([EVENT_TIME, EVENT_ID], ignore_index=True)
+        # What the run knew already stays as it was.
+        learned = together["label"].isna() & together[EVENT_ID].isin(labels)
+        told = [labels[event_id] for event_id in together.loc[learned, EVENT_ID]]
+        together.loc[learned, ["label", "label_time"]] = np.array(told, dtype=np.int64).reshape(-1, 2)
+        return together
+
+    def _notice(self, event_id: int, time_s: int) -> None:
+        """Let the clock go on to an event."""
+        if event_id < FIRST_GIVEN_ID:
+            self._highest_id = max(self._highest_id, event_id)
+        self.clock = self.clock.after(event_id, time_s)
 
 
 def agrees(known: Event, sent: Event) -> bool:
@@ -174,25 +240,45 @@ def agrees(known: Event, sent: Event) -> bool:
     return all(known[name] == value for name, value in sent.items() if value is not None)
 
 
-def load_memory(workspace: Workspace, scenario: Scenario, branch: str, run_id: str) -> Memory:
-    """The memory that begins with what run `run_id` collected; nothing is replayed yet.
+def history_of(workspace: Workspace, scenario: Scenario, branch: str, run_id: str) -> History:
+    """What a memory that continues run `run_id` begins with.
 
     Raises
     ------
     Missing
         The run or its events are gone: without them, features would be wrong.
-    Damaged, BadInput
+    Damaged
         Its events can't be read.
     """
+    path = _events_of(workspace, scenario, run_id)
+    stream = Stream(branch, scenario.name, world_of(workspace, run_id))
+    return History(stream, digest(EVENTS, path))
+
+
+def load_memory(workspace: Workspace, scenario: Scenario, history: History, run_id: str) -> Memory:
+    """The memory that begins with what run `run_id` collected, and goes on with what the log says.
+
+    Raises
+    ------
+    Missing
+        The run's events are gone.
+    Damaged, BadInput
+        They can't be read.
+    Unavailable
+        The log can't be read.
+    """
+    events = read_events(_events_of(workspace, scenario, run_id), scenario)
+    return Memory(scenario, history, events, replay(workspace, history.stream))
+
+
+def _events_of(workspace: Workspace, scenario: Scenario, run_id: str) -> Path:
     path = workspace.run_folder(run_id, exists=False) / EVENTS.path
     if not path.is_file():
         raise Missing(
             f"Run '{run_id}', whose events serving continues, has lost {EVENTS.path}.",
             f"Run again and deploy: python -m pipelines run {scenario.name}",
         )
-    events = read_events(path, scenario)
-    stream = Stream(branch, scenario.name, world_of(workspace, run_id))
-    return Memory(scenario, stream, run_id, events)
+    return path
 
 
 def world_of(workspace: Workspace, run_id: str) -> str:

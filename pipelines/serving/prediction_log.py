@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from hashlib import sha256
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import Missing, Unavailable
-from pipelines.scenarios.scenario import DAY_S
-from pipelines.serving.rollout import Route
+from pipelines.serving.predictions import Entry, Label, Prediction, Stream
 from pipelines.workspace import Workspace, connect
 
 _TABLES = """
@@ -59,95 +57,6 @@ CREATE TABLE IF NOT EXISTS feedback (
 );
 CREATE TABLE IF NOT EXISTS prediction_log_probe (one INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 """
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Which events belong together: of one scenario, on one branch, in one world.
-
-    Attributes
-    ----------
-    world : str
-        Which history they continue: event 7 of the small world is not event 7 of the full one.
-    """
-
-    branch: str
-    scenario: str
-    world: str
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One version's answer to one event, with everything it was made from.
-
-    Attributes
-    ----------
-    event : mapping
-        The raw columns, as sent.
-    cold_start : str
-        Columns whose value was never seen before, separated by commas.
-    features : bytes
-        The row the model saw, float64; see `features_of`.
-    at, latency_ms : float
-        When it was logged, in seconds since the epoch, and how long that was after its request came.
-    """
-
-    stream: Stream
-    event_id: int
-    event_time: int
-    event: Mapping[str, Any]
-    version: int
-    route: Route
-    score: float
-    decision: bool
-    cold_start: str
-    features: bytes
-    at: float
-    latency_ms: float
-
-    @property
-    def prediction_id(self) -> str:
-        """Derived, not drawn: the same prediction made again has the same id."""
-        stream = self.stream
-        facts = (stream.branch, stream.scenario, stream.world, self.event_id, self.version, self.route)
-        return sha256("/".join(map(str, facts)).encode()).hexdigest()[:20]
-
-    @property
-    def day(self) -> int:
-        return self.event_time // DAY_S
-
-
-@dataclass(frozen=True)
-class Label:
-    """What turned out to be true of an event: 0 or 1, known from `label_time` (seconds since day 0)."""
-
-    prediction_id: str
-    stream: Stream
-    event_id: int
-    label: int
-    label_time: int
-    at: float
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing that happened in a stream, in order: an event was answered, or its label learned.
-
-    Attributes
-    ----------
-    time_s : int
-        When it happened or was learned, in seconds since day 0.
-    event : mapping or None
-        The raw columns; None for a label.
-    label : int or None
-        None for an event.
-    """
-
-    seq: int
-    event_id: int
-    time_s: int
-    event: Mapping[str, Any] | None
-    label: int | None
 
 
 class PredictionLog:
@@ -294,15 +203,15 @@ def replay(workspace: Workspace, stream: Stream, after: int = 0) -> Iterator[Ent
     Unavailable
         The database can't be read.
     """
+    # What a shadow scored was scored by somebody else too. One query, because it sees one state of both.
     query = (
-        f"SELECT seq, event_id, event_time AS time_s, event, NULL AS label FROM predictions "
-        f"WHERE {_OF_STREAM} AND seq > :after "
+        f"SELECT seq, event_id, event_time, event, NULL FROM predictions "
+        f"WHERE {_OF_STREAM} AND seq > :after AND route != 'shadow' "
         f"UNION ALL SELECT seq, event_id, label_time, NULL, label FROM feedback "
         f"WHERE {_OF_STREAM} AND seq > :after ORDER BY seq"
     )
-    for row in _look_up(workspace, query, after=after, **vars(stream)):
-        event = None if row["event"] is None else json.loads(row["event"])
-        yield Entry(row["seq"], row["event_id"], row["time_s"], event, row["label"])
+    for seq, event_id, time_s, event, label in _look_up(workspace, query, after=after, **vars(stream)):
+        yield Entry(seq, event_id, time_s, None if event is None else json.loads(event), label)
 
 
 def recent(workspace: Workspace, scenario: str, limit: int = 20) -> list[Prediction]:

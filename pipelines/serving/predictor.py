@@ -26,7 +26,8 @@ from pipelines.serving.endpoint import Endpoint, Order, Prepared
 from pipelines.serving.feedback import Feedback
 from pipelines.serving.jobs import Infer, Learn, Look, Standing, Task, nothing_promoted
 from pipelines.serving.measurements import Measurements
-from pipelines.serving.prediction_log import Label, Prediction, PredictionLog
+from pipelines.serving.prediction_log import PredictionLog
+from pipelines.serving.predictions import Label, Prediction
 from pipelines.workspace import Workspace
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from pipelines.serving import champions, endpoint
 from pipelines.serving.champions import Shelf
 from pipelines.serving.endpoint import Endpoint, Order
 from pipelines.serving.open_inference import FIRST_GIVEN_ID
-from pipelines.serving.prediction_log import Prediction, PredictionLog, Stream
+from pipelines.serving.prediction_log import PredictionLog
+from pipelines.serving.predictions import Prediction, Stream
 from pipelines.workspace import Workspace
 
 FRAUD = find_scenario(SCENARIO)

@@ -15,13 +15,13 @@ from pipelines.lifecycle import EVENTS
 from pipelines.run import create_run
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
-from pipelines.serving.memory import Event, Memory, load_memory, world_of
+from pipelines.serving.memory import Event, History, Memory, history_of, world_of
 from pipelines.serving.open_inference import FIRST_GIVEN_ID
-from pipelines.serving.prediction_log import Entry, Stream
+from pipelines.serving.predictions import Entry, Stream
 from pipelines.workspace import Workspace
 
 FRAUD = find_scenario("fraud")
-STREAM = Stream("main", "fraud", "small-1")
+HISTORY = History(Stream("main", "fraud", "small-1"), "digest")
 BEFORE_DAY, UNTIL_DAY = 43, 45
 
 
@@ -38,7 +38,7 @@ def history() -> pd.DataFrame:
 
 @pytest.fixture
 def memory(history: pd.DataFrame) -> Memory:
-    return Memory(FRAUD, STREAM, "run-1", history)
+    return Memory(FRAUD, HISTORY, history)
 
 
 def take(memory: Memory, event: Event) -> np.ndarray:
@@ -88,35 +88,44 @@ def test_served_features_equal_those_of_training(memory: Memory) -> None:
     assert len(found) > 500
 
 
-def test_a_memory_built_again_is_the_same(memory: Memory, history: pd.DataFrame) -> None:
-    # given a memory that has served events and learned labels
-    entries = []
-    for number in range(60):
-        event = memory.complete(sent(customer_id=number % 5, terminal_id=number % 3), memory.clock)
+@pytest.mark.parametrize("at_once", [0, 1, 60, 1000])
+def test_a_memory_built_again_is_the_same(memory: Memory, history: pd.DataFrame, at_once: int) -> None:
+    # given a memory that has served events, some late, and learned labels, some of the history's events
+    entries: list[Entry] = []
+
+    def tell(event_id: int, label: int, time_s: int) -> None:
+        memory.learn(event_id, label, time_s)
+        entries.append(Entry(len(entries) + 1, event_id, time_s, None, label))
+
+    waiting = history[history["label"].isna()].sample(20, random_state=1)
+    for number in range(120):
+        late_s = DAY_S // 2 if number % 7 == 3 else 0
+        client = {"customer_id": number % 5, "terminal_id": number % 3, "amount": number * 1.01}
+        time_s = memory.clock.present_s + 3600 - late_s
+        event = memory.complete(sent(10**6 + number if number % 2 else None, time_s, **client), memory.clock)
         memory.take(event)
-        raw = {name: event[name] for name in ("customer_id", "terminal_id", "amount")}
-        entries.append(Entry(len(entries) + 1, event["event_id"], event["event_time"], raw, None))
+        entries.append(Entry(len(entries) + 1, event["event_id"], event["event_time"], client, None))
         if number % 4 == 0:
-            memory.learn(event["event_id"], 1, event["event_time"] + 1)
-            told = Entry(len(entries) + 1, event["event_id"], event["event_time"] + 1, None, 1)
-            entries.append(told)
+            tell(event["event_id"], number % 8 // 4, event["event_time"] + 1)
+        if number % 6 == 0:
+            tell(int(waiting["event_id"].iloc[number // 6]), 1, time_s)
 
-    # when it is built again from the history and the log, in two parts
-    again = Memory(FRAUD, STREAM, "run-1", history)
-    again.follow(entries[:30])
-    again.follow(entries[30:])
+    # when it is built again from the history and the log, so many entries at once and then one by one
+    again = Memory(FRAUD, HISTORY, history, entries[:at_once])
+    again.follow(entries[at_once:])
 
-    # then it says the same of the next event
+    # then it says the same of the next events
     assert again.clock == memory.clock
     assert again.replayed == entries[-1].seq
-    later = sent(time_s=memory.clock.present_s + DAY_S, customer_id=3, terminal_id=0)
-    assert np.array_equal(take(again, dict(later)), take(memory, dict(later)))
+    for number in range(40):
+        later = sent(time_s=memory.clock.present_s + 3600, customer_id=number % 8, terminal_id=number % 4)
+        assert np.array_equal(take(again, dict(later)), take(memory, dict(later)))
 
 
 def test_an_entry_told_twice_counts_once(memory: Memory, history: pd.DataFrame) -> None:
     entry = Entry(1, 10**6, BEFORE_DAY * DAY_S, {"customer_id": 7, "terminal_id": 42, "amount": 5.0}, None)
     memory.follow([entry, Entry(2, entry.event_id, entry.time_s, entry.event, None)])
-    once = Memory(FRAUD, STREAM, "run-1", history)
+    once = Memory(FRAUD, HISTORY, history)
     once.follow([entry])
     assert np.array_equal(take(memory, sent()), take(once, sent()))
 
@@ -184,7 +193,7 @@ def test_ids_that_were_never_answered_need_no_look_into_the_log(memory: Memory) 
 def test_a_run_that_lost_its_events_is_named(workspace: Workspace) -> None:
     run = create_run(workspace, "fraud")
     with pytest.raises(Missing, match="has lost data/events"):
-        load_memory(workspace, FRAUD, "main", run.run_id)
+        history_of(workspace, FRAUD, "main", run.run_id)
 
 
 def test_the_world_is_that_of_the_run_that_collected(workspace: Workspace, tmp_path: Path) -> None:

@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import Missing, Unavailable
-from pipelines.serving.prediction_log import (
-    Label,
-    Prediction,
-    PredictionLog,
-    Stream,
-    features_of,
-    recent,
-    replay,
-    trace,
-)
+from pipelines.serving.prediction_log import PredictionLog, features_of, recent, replay, trace
+from pipelines.serving.predictions import Label, Prediction, Stream
 from pipelines.workspace import Workspace
 
 STREAM = Stream("main", "fraud", "small-1")
