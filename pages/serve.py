@@ -44,7 +44,7 @@ def draw_empty(facts: answers.Facts) -> None:
         st.markdown(
             f"**Here you will send {article(facts.scenario.event)} and see its score**", width="content"
         )
-        frame.note("A model serves once it is registered, its gate passed, and deployed.", width="content")
+        frame.note("A version serves once its gate is passed and it is deployed.", width="content")
     with st.bottom:
         if st.button("Make a model", type="primary", icon=":material/arrow_forward:"):
             st.switch_page("pages/train.py", query_params={"scenario": facts.scenario.name})

@@ -22,6 +22,7 @@ from pipelines.lifecycle import LIFECYCLE, Evaluate, Train
 from pipelines.run import Run, create_run, write_json
 from pipelines.scenarios import find_scenario
 from pipelines.serving import prediction_log
+from pipelines.serving.predictions import Prediction, Stream
 from pipelines.workspace import Workspace
 
 SECONDS = {"ingest": 2.9, "features": 3.4, "train": 5.2, "evaluate": 4.1, "register": 1.3, "deploy": 0.6}
@@ -131,13 +132,13 @@ def predicted(workspace: Workspace, count: int = 20, version: int = 1) -> list[s
     rows = found["features"].tail(count)
     scores = training.score(found["model"].model, rows[card["features"]]).tolist()
     scores[-1] = 0.87
-    stream = prediction_log.Stream("main", "fraud", "small-1")
+    stream = Stream("main", "fraud", "small-1")
     logged = []
     for place, (row, score) in enumerate(zip(rows.itertuples(), scores, strict=True)):
         values = rows[card["features"]].iloc[place].to_numpy("<f8")
         event = {"customer_id": int(row.customer_id), "terminal_id": 42, "amount": float(row.amount)}
         logged.append(
-            prediction_log.Prediction(
+            Prediction(
                 stream,
                 10**12 + place,
                 int(row.event_time),

@@ -75,7 +75,7 @@ def test_an_empty_home_says_what_will_be_here(workspace: Workspace, page: str) -
     app = show(page)
     assert app.title[0].value in (
         "You have no model yet",
-        "Make your first card fraud model",
+        "Make your first model: card fraud",
         "Nothing serves yet",
     )
     assert [button.label for button in app.button if button.proto.type == "primary"][:1]
@@ -141,6 +141,39 @@ def test_home_tells_of_a_failure_and_of_what_goes_on_answering(workspace: Worksp
     said = words(show("home")).replace("\\", "")
     assert "Your last run stopped at: train a model" in said
     assert "Version 1 goes on answering" in said
+
+
+@pytest.mark.parametrize(
+    ("state", "button"),
+    [
+        ("empty", "Make a model"),
+        ("waiting", "Watch the run"),
+        ("running", "Watch the run"),
+        ("failed", "Look at the failure"),
+        ("refused", "Read the evaluation"),
+        ("begun", "Go on"),
+        ("serving", "Ask the model"),
+        ("asked", "Train another"),
+    ],
+)
+def test_home_offers_what_comes_next(workspace: Workspace, state: str, button: str) -> None:
+    # given
+    if state == "waiting":
+        samples.queued(workspace)
+    elif state == "running":
+        samples.running(workspace)
+    elif state == "failed":
+        samples.failed(workspace)
+    elif state == "begun":
+        samples.completed(workspace, steps=("ingest",))
+    elif state in ("refused", "serving", "asked"):
+        samples.completed(workspace, gate=state != "refused")
+    if state == "asked":
+        samples.predicted(workspace)
+    # when
+    app = show("home")
+    # then
+    assert [each.label for each in app.button] == [button]
 
 
 def test_a_waiting_run_without_a_worker_says_how_to_start_one(workspace: Workspace) -> None:

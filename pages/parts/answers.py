@@ -18,7 +18,7 @@ from pipelines import figures, promotion, tracking
 from pipelines.errors import FlightdeckError, Missing, Unavailable
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving import client, prediction_log
-from pipelines.serving.prediction_log import Prediction
+from pipelines.serving.predictions import Prediction, features_of
 from pipelines.workspace import Workspace
 
 SHOWN = 8  # Rows of the table of latest answers.
@@ -133,8 +133,8 @@ def figure(facts: Facts, shown: Prediction) -> go.Figure:
     golden = facts.card.get("golden_scores", [])
     others = [each.score for each in facts.recent if each.prediction_id != shown.prediction_id]
     names = ["kept with the model", "latest answers", f"this {scenario.event}"]
-    for level, (scores, role) in enumerate(((golden, "reference"), (others, "champion"))):
-        figures.ticks(drawn, scores, level, role)
+    figures.ticks(drawn, golden, 0, "reference")
+    figures.ticks(drawn, others, 1, "champion")
     figures.points(drawn, [shown.score], [2], "champion")
     if facts.threshold is not None:
         figures.event(drawn, facts.threshold, f"alert from {_score(facts.threshold)}")
@@ -151,7 +151,7 @@ def figure(facts: Facts, shown: Prediction) -> go.Figure:
 def features(facts: Facts, shown: Prediction) -> pd.DataFrame:
     """The row that the model saw."""
     names = facts.card.get("features") or [feature.name for feature in facts.scenario.features]
-    values = prediction_log.features_of(shown)
+    values = features_of(shown)
     return pd.DataFrame(
         [(name, f"{value:,.5g}") for name, value in zip(names, values, strict=False)],
         columns=["Feature", "Value"],

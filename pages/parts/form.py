@@ -89,7 +89,9 @@ def ask_event(columns: tuple[Column, ...], known: Mapping[str, Any], key: str) -
     event: dict[str, Any] = {}
     wide = 2 if len(columns) > 4 else 1
     for start in range(0, len(columns), wide):
-        for place, column in zip(st.columns(wide), columns[start : start + wide], strict=False):
+        for place, column in zip(
+            st.columns(wide, vertical_alignment="bottom"), columns[start : start + wide], strict=False
+        ):
             with place:
                 value = known.get(column.name, column.example)
                 event[column.name] = _column(column, value, f"{key}:{column.name}")

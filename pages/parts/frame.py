@@ -11,6 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.parts import theme
 from pages.parts.words import plain
 from pipelines import figures
 from pipelines.errors import FlightdeckError
@@ -43,7 +44,9 @@ class Room:
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
             )
             self._sentence = st.container()
-        self._title = self._row.container(width="content")
+        self._title = self._row.container(width="content", gap=None)
+        with self._title:
+            theme.watch()
 
     def choose_scenario(self, current: str | None = None) -> Scenario:
         """The scenario of this page, kept in its address, with the control that changes it.
@@ -84,17 +87,16 @@ def workspace() -> Workspace:
 
 def logo() -> None:
     """Our name at the top of the sidebar."""
-    st.logo(str(STATIC / f"flightdeck-{'dark' if is_dark() else 'light'}.svg"), size="large", icon_image=ICON)
-
-
-def is_dark() -> bool:
-    """Whether the reader has the dark theme."""
-    return bool(st.context.theme.type == "dark")
+    st.logo(
+        str(STATIC / f"flightdeck-{'dark' if theme.is_dark() else 'light'}.svg"),
+        size="large",
+        icon_image=ICON,
+    )
 
 
 def show(figure: go.Figure, key: str | None = None) -> None:
     """A figure at full width in the reader's theme; its title as text, which wraps on a phone."""
-    dressed = figures.dress(figure, is_dark())
+    dressed = figures.dress(figure, theme.is_dark())
     title = str(dressed.layout.title.text or "")
     words = figures.describe(dressed)
     dressed.update_layout(title_text="", margin_t=28 if has_unit(dressed) else 12)

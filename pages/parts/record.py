@@ -66,6 +66,12 @@ class Record:
         path = self.folder / "steps" / step / attempt / "notebook.ipynb"
         return path if attempt and path.is_file() else None
 
+    @property
+    def gate(self) -> bool | None:
+        """What the gate said about this run's model; None before it was asked."""
+        report = self.report("evaluation")
+        return bool(report["gate"]["passed"]) if report and "gate" in report else None
+
     def report(self, name: str) -> dict[str, Any] | None:
         """A report or receipt of this run, when it is there and whole."""
         return _read(self.folder / artifact_path(name))
@@ -106,7 +112,8 @@ def newest_records(workspace: Workspace, scenario: str) -> list[Record]:
             continue
         if record.run.scenario == scenario:
             found.append(record)
-    return found
+    # Ids tell the second; of two runs made within one, the later is the newer.
+    return sorted(found, key=lambda record: record.run.created_at, reverse=True)
 
 
 def record_of_version(records: list[Record], version: int) -> Record | None:

@@ -70,7 +70,7 @@ def headline(workspace: Workspace, scenario: Scenario, record: Record | None) ->
     """How the run stands, as a title and a sentence."""
     if record is None:
         return (
-            f"Make your first {scenario.title.lower()} model",
+            f"Make your first model: {scenario.title.lower()}",
             f"{scenario.question} Six notebooks lead from raw {scenario.events} to a model that answers. "
             "Look at each, set its params, then run all.",
         )
@@ -145,7 +145,7 @@ def _node(record: Record | None, step: Step) -> loop.Node:
     if state.status == "running":
         took = time.time() - (state.started_at or time.time())
         return loop.Node(step.name, step.title, "running", f"{took:.0f} s")
-    if step.name == "evaluate" and state.status == "completed" and not gate_passed(record):
+    if step.name == "evaluate" and state.status == "completed" and record.gate is False:
         return loop.Node(step.name, step.title, "failed", "gate: no")
     if state.status in ("completed", "reused"):
         fact = "kept" if state.status == "reused" else seconds(state.seconds)
@@ -153,12 +153,6 @@ def _node(record: Record | None, step: Step) -> loop.Node:
     if state.status == "failed":
         return loop.Node(step.name, step.title, "failed", "failed")
     return loop.Node(step.name, step.title, "none", "cancelled" if state.status == "cancelled" else "")
-
-
-def gate_passed(record: Record) -> bool:
-    """What the gate said about the run's model; True before it was asked."""
-    report = record.report("evaluation")
-    return report is None or bool(report["gate"]["passed"])
 
 
 def choose_view(record: Record | None, step: Step) -> str:

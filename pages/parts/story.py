@@ -9,24 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pages.parts.loop import Centre, Node
-from pages.parts.record import Record, newest_records, read_ledger, record_of_version
+from pages.parts.stages import STAGES, Facts, gather, node
 from pages.parts.words import article, plain, seconds, several, share
 from pipelines import promotion
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.scenarios.scenario import Scenario
-from pipelines.serving import prediction_log
 from pipelines.workspace import Workspace
 
-STAGES = {
-    "ingest": "Collect",
-    "features": "Features",
-    "train": "Train",
-    "evaluate": "Evaluate",
-    "register": "Register",
-    "deploy": "Deploy",
-    "serve": "Serve",
-}
-COUNTED = 500  # Predictions that are counted one by one.
+TRAIN, SERVE = "pages/train.py", "pages/serve.py"
 
 
 @dataclass(frozen=True)
@@ -38,6 +28,11 @@ class Next:
     page: str
     query: dict[str, str]
     starts: bool = False
+
+    @property
+    def stage(self) -> str:
+        """The stage of the loop it is about, if it is about one."""
+        return "serve" if self.page == SERVE else self.query.get("step", "")
 
 
 @dataclass(frozen=True)
@@ -55,32 +50,6 @@ class Story:
     status: str
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What was found on disk, from which the story is told."""
-
-    scenario: Scenario
-    records: list[Record]
-    serving: promotion.Serving
-    promotions: list[promotion.Promotion]
-    predictions: int
-
-    @property
-    def newest(self) -> Record | None:
-        return self.records[0] if self.records else None
-
-    def newest_with(self, step: str) -> Record | None:
-        """The newest run that completed `step` itself."""
-        return next((each for each in self.records if step in each.run.steps and each.done(step)), None)
-
-    @property
-    def tested(self) -> Record | None:
-        """The run whose test is shown: of the version that serves, else the newest that was tested."""
-        champion = self.serving.champion
-        found = record_of_version(self.records, champion) if champion else None
-        return found or self.newest_with("evaluate")
-
-
 def tell(workspace: Workspace, scenario: Scenario) -> Story:
     """The story of one scenario in this workspace.
 
@@ -89,22 +58,15 @@ def tell(workspace: Workspace, scenario: Scenario) -> Story:
     Damaged, Unavailable
         The workspace's database can't be read.
     """
-    serving, promotions = read_ledger(workspace, scenario.name)
-    facts = Facts(
-        scenario,
-        newest_records(workspace, scenario.name),
-        serving,
-        promotions,
-        len(prediction_log.recent(workspace, scenario.name, COUNTED)),
-    )
+    facts = gather(workspace, scenario)
     tested = facts.tested
     report = tested.report("evaluation") if tested else None
     following = _next(facts)
     return Story(
         title=_title(facts),
         sentence=_sentence(facts, report),
-        nodes=[_node(facts, name, following) for name in STAGES],
-        centre=_centre(facts.scenario, report),
+        nodes=[node(facts, name, following.stage) for name in STAGES],
+        centre=_centre(facts, report),
         next=following,
         latest=_latest(facts),
         report=report if report and report.get("by_day") else None,
@@ -128,7 +90,7 @@ def _title(facts: Facts) -> str:
         return f"Version {serving.canary} answers {share(serving.share)} of the {facts.scenario.events}"
     if serving.champion is not None:
         return f"Version {serving.champion} answers every {event}"
-    if _gate(newest) is False:
+    if newest.gate is False:
         return "The gate stopped your model"
     if newest.done("register"):
         return "Your model is made, but answers nobody yet"
@@ -150,7 +112,7 @@ def _sentence(facts: Facts, report: dict[str, Any] | None) -> str:
             f"Version {facts.serving.champion} goes on answering meanwhile." if facts.serving.champion else ""
         )
         return kept or "Each notebook shows its cells as they run. You can watch, or come back later."
-    if facts.serving.champion is None and _gate(newest) is False and report is not None:
+    if facts.serving.champion is None and newest.gate is False and report is not None:
         broken = [reason for reason in report["gate"]["reasons"] if not reason["passed"]]
         return plain(f"{broken[0]['rule']}: {broken[0]['found']}.") if broken else ""
     if not newest.done("evaluate") and facts.serving.champion is None:
@@ -170,112 +132,63 @@ def _quality(report: dict[str, Any] | None) -> str:
     return f"Its alerts were right **{found / without:.1f} times as often** as without a model."
 
 
-def _centre(scenario: Scenario, report: dict[str, Any] | None) -> Centre:
+def _centre(facts: Facts, report: dict[str, Any] | None) -> Centre:
+    """How often the model is right; before anything was tested, how far the run is."""
     if report is None or report.get("metrics") is None or report["metrics"]["card_precision"] is None:
-        return Centre("—", f"of 100 alerts are {scenario.positive}", "not measured yet")
+        done = sum(facts.newest.done(name) for name in LIFECYCLE.names) if facts.newest else 0
+        return Centre(f"{done} of {len(LIFECYCLE.names)}", "steps done")
     low, high = report["intervals"]["card_precision"]
     between = f"95% interval: {low * 100:.0f} to {high * 100:.0f}" if None not in (low, high) else ""
-    return Centre(
-        f"{report['metrics']['card_precision'] * 100:.0f} of 100",
-        f"alerts are {scenario.positive}",
-        between,
-    )
-
-
-def _node(facts: Facts, name: str, following: Next) -> Node:
-    """One stage of the loop, with one fact from the newest run that got there."""
-    title, newest = STAGES[name], facts.newest
-    wanted = following.query.get("step", "serve" if following.page == "pages/serve.py" else "")
-    if name == "serve":
-        if facts.predictions:
-            many = "500 or more answers" if facts.predictions >= COUNTED else ""
-            return Node(name, title, "done", many or several(facts.predictions, "answer", "answers"))
-        return Node(name, title, "next" if wanted == name else "none", "send one" if wanted == name else "")
-    step = newest.state.steps.get(name) if newest else None
-    if step is not None and newest is not None and not newest.done(name):
-        if step.status == "running":
-            return Node(
-                name, title, "running", f"cell {min(step.cells_done + 1, step.cells)} of {step.cells}"
-            )
-        if step.status in ("failed", "cancelled"):
-            return Node(name, title, "failed" if step.status == "failed" else "none", step.status)
-    record = facts.newest_with(name)
-    if record is None:
-        return Node(name, title, "next" if wanted == name else "none", "start here" if wanted == name else "")
-    if name == "evaluate" and _gate(record) is False:
-        return Node(name, title, "failed", "gate not passed")
-    return Node(name, title, "done", _fact(facts, name, record))
-
-
-def _fact(facts: Facts, name: str, record: Record) -> str:
-    scenario = facts.scenario
-    if name == "ingest":
-        rows = record.rows("events")
-        return several(rows, scenario.event, scenario.events) if rows is not None else ""
-    if name == "features":
-        return f"{len(scenario.features)} per {scenario.event}"
-    if name == "train":
-        card = record.card() or {}
-        return f"{card.get('kind', '')}, {seconds(record.state.steps['train'].seconds)}".strip(", ")
-    if name == "evaluate":
-        report = record.report("evaluation") or {}
-        precision = (report.get("metrics") or {}).get("average_precision")
-        return f"AP {precision:.2f}" if precision is not None else "gate passed"
-    if name == "register":
-        return f"version {(record.report('registration') or {}).get('version', '')}"
-    serving = facts.serving
-    if serving.canary is not None:
-        return f"version {serving.canary}: {share(serving.share)}"
-    return f"version {serving.champion} serves" if serving.champion else "nothing serves"
+    number = f"{report['metrics']['card_precision'] * 100:.0f} of 100"
+    return Centre(number, f"alerts are {facts.scenario.positive}", between)
 
 
 def _next(facts: Facts) -> Next:
     newest, scenario, serving = facts.newest, facts.scenario, facts.serving
-    train = "pages/train.py"
     query = {"scenario": scenario.name}
     if newest is None:
         return Next(
             "Runs all six notebooks as they come.",
             "Make a model",
-            train,
+            TRAIN,
             query | {"step": "ingest"},
             starts=True,
         )
     query |= {"run": newest.run_id}
     current = newest.state.current
     if newest.state.status in ("queued", "running"):
-        return Next("Watch the notebooks run, cell by cell.", "Watch the run", train, query)
+        return Next("Watch the notebooks run, cell by cell.", "Watch the run", TRAIN, query)
     if newest.state.status == "failed" and current:
         return Next(
             "See the cause and what to try.",
             "Look at the failure",
-            train,
+            TRAIN,
             query | {"step": current.name},
         )
-    if _gate(newest) is False:
+    if newest.gate is False:
         return Next(
             "Read what the gate found.",
             "Read the evaluation",
-            train,
+            TRAIN,
             query | {"step": "evaluate"},
         )
     if serving.champion is None:
         first = next((name for name in LIFECYCLE.names if not newest.done(name)), LIFECYCLE.names[-1])
         title = LIFECYCLE.step(first).title.lower()
         return Next(
-            f"The next step is to {title}.", "Go on", train, query | {"step": first, "view": "params"}
+            f"The next step is to {title}.", "Go on", TRAIN, query | {"step": first, "view": "params"}
         )
     if not facts.predictions:
         return Next(
             f"Send {article(scenario.event)} by hand and see its score.",
             "Ask the model",
-            "pages/serve.py",
+            SERVE,
             {"scenario": scenario.name},
         )
     return Next(
         "Try other params; the gate decides.",
         "Train another",
-        train,
+        TRAIN,
         query | {"step": "train", "view": "params"},
     )
 
@@ -294,9 +207,9 @@ def _latest(facts: Facts) -> list[tuple[float, str]]:
         elif record.state.started_at is not None:
             happened.append((record.state.started_at, "A run started"))
         evaluated = record.state.steps.get("evaluate")
-        if evaluated is not None and evaluated.seconds is not None and _gate(record) is not None:
+        if evaluated is not None and evaluated.seconds is not None and record.gate is not None:
             at = (evaluated.started_at or record.began) + evaluated.seconds
-            happened.append((at, "The gate was passed" if _gate(record) else "The gate stopped a model"))
+            happened.append((at, "The gate was passed" if record.gate else "The gate stopped a model"))
     happened += [(row.at, promoted(row)) for row in facts.promotions[-3:]]
     return sorted(happened, reverse=True)[:3]
 
@@ -312,9 +225,3 @@ def promoted(row: promotion.Promotion) -> str:
     if row.stage == "production":
         return f"Version {row.version} became the champion"
     return f"Version {row.version} went to {row.stage}"
-
-
-def _gate(record: Record) -> bool | None:
-    """What the gate said about this run's model; None before it was asked."""
-    report = record.report("evaluation")
-    return bool(report["gate"]["passed"]) if report and "gate" in report else None
