@@ -23,8 +23,7 @@ def main() -> None:
     if facts.serving.champion is None:
         draw_empty(facts)
         return
-    if facts.problem is not None:
-        frame.show_problem(facts.problem)
+    notice = st.container()
     left, right = st.columns([5, 8], gap="medium")
     with left:
         event = draw_form(facts)
@@ -37,6 +36,11 @@ def main() -> None:
     with right:
         draw_ledger(facts)
     draw_bar(workspace, scenario, event, facts)
+    # Asked last: a gateway that hangs does not keep the page from being read.
+    problem = facts.problem or answers.gateway_problem()
+    if problem is not None:
+        with notice:
+            frame.show_problem(problem)
 
 
 def draw_empty(facts: answers.Facts) -> None:

@@ -17,8 +17,10 @@ from pages.parts.words import NARROW, clock, plain, share
 from pipelines import figures, promotion, tracking
 from pipelines.errors import FlightdeckError, Missing, Unavailable
 from pipelines.scenarios.scenario import Scenario
-from pipelines.serving import client, prediction_log
-from pipelines.serving.predictions import Prediction, features_of
+from pipelines.services import ports
+from pipelines.serving import prediction_log
+from pipelines.serving.predictions import Prediction
+from pipelines.settings import settings
 from pipelines.workspace import Workspace
 
 SHOWN = 8  # Rows of the table of latest answers.
@@ -71,7 +73,6 @@ def look(workspace: Workspace, scenario: Scenario, prediction_id: str) -> Facts:
     record = None
     if serving.champion is not None:
         record = record_of_version(newest_records(workspace, scenario.name), serving.champion)
-        problem = problem or _gateway(workspace, scenario)
     return Facts(
         scenario,
         serving,
@@ -151,7 +152,7 @@ def figure(facts: Facts, shown: Prediction) -> go.Figure:
 def features(facts: Facts, shown: Prediction) -> pd.DataFrame:
     """The row that the model saw."""
     names = facts.card.get("features") or [feature.name for feature in facts.scenario.features]
-    values = features_of(shown)
+    values = prediction_log.features_of(shown)
     return pd.DataFrame(
         [(name, f"{value:,.5g}") for name, value in zip(names, values, strict=False)],
         columns=["Feature", "Value"],
@@ -187,13 +188,10 @@ def _score(score: float) -> str:
     return f"{score:.3f}" if score < 0.1 else f"{score:.2f}"
 
 
-def _gateway(workspace: Workspace, scenario: Scenario) -> FlightdeckError | None:
-    """What keeps the gateway from answering now, if anything does."""
-    try:
-        if client.ready(workspace.name, scenario.name):
-            return None
-    except Missing as error:
-        return error
+def gateway_problem() -> FlightdeckError | None:
+    """Why nothing can be sent now, if the gateway does not answer."""
+    if ports.answers(settings().gateway_port, "/v2/health/live"):
+        return None
     return Unavailable(
         "The gateway is not answering, so nothing can be sent. What was answered before is kept.",
         "Start everything with make run; then send again.",

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # After a failed load: soon enough that nobody waits long for MLflow's return, rare enough to cost nothing.
 RETRY_S = 1.0
+LONGEST_RETRY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,12 @@ class Endpoint:
         self.problem: FlightdeckError | None = None
         self.loading = False
         self._life += 1
+        self._failures = 0
         self._retry_at = 0.0
 
     def look(self) -> None:
         """Read the ledger."""
+        before = self.wanted
         try:
             self.wanted = promotion.serving(self._workspace, self.scenario.name, self._branch)
         except sqlite3.Error as error:
@@ -107,6 +110,8 @@ class Endpoint:
                 f"The promotion ledger of workspace '{self._workspace.name}' can't be read: {error}.",
                 "Check the disk; serving then goes on by itself.",
             ) from error
+        if self.wanted != before:
+            self._failures, self._retry_at = 0, 0.0  # another version may work at once
 
     def order(self) -> Order | None:
         """What has to be prepared now, if anything; it counts as being prepared from here on."""
@@ -156,7 +161,10 @@ class Endpoint:
             self.memory = memory
         self.lineup = prepared.lineup
         self.loading, self.problem = False, None
-        self._retry_at = time.monotonic() + RETRY_S if self.lineup.absent else 0.0
+        if self.lineup.absent:
+            self._try_later()
+        else:
+            self._failures, self._retry_at = 0, 0.0
 
     def fail(self, order: Order, error: FlightdeckError) -> None:
         """Remember why it could not be prepared; what served before goes on, and it is tried again."""
@@ -165,7 +173,12 @@ class Endpoint:
         if self.problem is None or str(self.problem) != str(error):
             log.warning("'%s' can't be prepared: %s", self.scenario.name, error)
         self.loading, self.problem = False, error
-        self._retry_at = time.monotonic() + RETRY_S
+        self._try_later()
+
+    def _try_later(self) -> None:
+        """Wait twice as long after each failure in a row: what is broken must not keep the machine busy."""
+        self._retry_at = time.monotonic() + min(RETRY_S * 2**self._failures, LONGEST_RETRY_S)
+        self._failures += 1
 
     def forget(self) -> None:
         """Drop the memory: it remembers events that were never logged. It is built again from the log."""

@@ -251,7 +251,7 @@ def history_of(workspace: Workspace, scenario: Scenario, branch: str, run_id: st
         Its events can't be read.
     """
     path = _events_of(workspace, scenario, run_id)
-    stream = Stream(branch, scenario.name, world_of(workspace, run_id))
+    stream = Stream(workspace.name, branch, scenario.name, world_of(workspace, run_id))
     return History(stream, digest(EVENTS, path))
 
 

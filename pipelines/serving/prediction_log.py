@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
@@ -26,6 +26,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS predictions (
     seq INTEGER PRIMARY KEY,
     prediction_id TEXT NOT NULL UNIQUE,
+    workspace TEXT NOT NULL,
     branch TEXT NOT NULL,
     scenario TEXT NOT NULL,
     world TEXT NOT NULL,
@@ -46,6 +47,7 @@ CREATE INDEX IF NOT EXISTS predictions_of_event ON predictions (scenario, event_
 CREATE TABLE IF NOT EXISTS feedback (
     seq INTEGER PRIMARY KEY,
     prediction_id TEXT NOT NULL,
+    workspace TEXT NOT NULL,
     branch TEXT NOT NULL,
     scenario TEXT NOT NULL,
     world TEXT NOT NULL,
@@ -210,14 +212,14 @@ def replay(workspace: Workspace, stream: Stream, after: int = 0) -> Iterator[Ent
         f"UNION ALL SELECT seq, event_id, label_time, NULL, label FROM feedback "
         f"WHERE {_OF_STREAM} AND seq > :after ORDER BY seq"
     )
-    for seq, event_id, time_s, event, label in _look_up(workspace, query, after=after, **vars(stream)):
+    for seq, event_id, time_s, event, label in _look_up(workspace, query, {"after": after, **vars(stream)}):
         yield Entry(seq, event_id, time_s, None if event is None else json.loads(event), label)
 
 
 def recent(workspace: Workspace, scenario: str, limit: int = 20) -> list[Prediction]:
     """The newest predictions of a scenario, newest first, of all routes: for pages."""
     query = "SELECT * FROM predictions WHERE scenario = :scenario ORDER BY seq DESC LIMIT :limit"
-    return [_prediction(row) for row in _look_up(workspace, query, scenario=scenario, limit=limit)]
+    return [_prediction(row) for row in _look_up(workspace, query, {"scenario": scenario, "limit": limit})]
 
 
 def trace(workspace: Workspace, prediction_id: str) -> Prediction:
@@ -229,7 +231,7 @@ def trace(workspace: Workspace, prediction_id: str) -> Prediction:
         Nothing was logged under it.
     """
     query = "SELECT * FROM predictions WHERE prediction_id = :prediction_id"
-    found = _look_up(workspace, query, prediction_id=prediction_id)
+    found = _look_up(workspace, query, {"prediction_id": prediction_id})
     if not found:
         raise unknown_prediction(prediction_id)
     return _prediction(found[0])
@@ -248,7 +250,7 @@ def features_of(prediction: Prediction) -> NDArray[np.float64]:
     return np.frombuffer(prediction.features, dtype="<f8").astype(np.float64)
 
 
-def _look_up(workspace: Workspace, query: str, **values: object) -> list[sqlite3.Row]:
+def _look_up(workspace: Workspace, query: str, values: Mapping[str, object]) -> list[sqlite3.Row]:
     """Rows, for whoever only looks; none before the log has begun."""
     if not workspace.database.is_file():
         return []
@@ -288,7 +290,7 @@ def _label(row: sqlite3.Row) -> Label:
 
 
 def _stream(row: sqlite3.Row) -> Stream:
-    return Stream(row["branch"], row["scenario"], row["world"])
+    return Stream(row["workspace"], row["branch"], row["scenario"], row["world"])
 
 
 _OF_STREAM = "scenario = :scenario AND branch = :branch AND world = :world"

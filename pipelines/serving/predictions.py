@@ -17,7 +17,7 @@ from pipelines.serving.rollout import Route
 
 @dataclass(frozen=True)
 class Stream:
-    """Which events belong together: of one scenario, on one branch, in one world.
+    """Which events belong together: of one workspace and scenario, on one branch, in one world.
 
     Attributes
     ----------
@@ -25,6 +25,7 @@ class Stream:
         Which history they continue: event 7 of the small world is not event 7 of the full one.
     """
 
+    workspace: str
     branch: str
     scenario: str
     world: str
@@ -62,8 +63,7 @@ class Prediction:
     @property
     def prediction_id(self) -> str:
         """Derived, not drawn: the same prediction made again has the same id."""
-        stream = self.stream
-        facts = (stream.branch, stream.scenario, stream.world, self.event_id, self.version, self.route)
+        facts = (*vars(self.stream).values(), self.event_id, self.version, self.route)
         return sha256("/".join(map(str, facts)).encode()).hexdigest()[:20]
 
     @property

@@ -33,8 +33,8 @@ def served(of: Endpoint) -> int | None:
     return None if model is None else model.version
 
 
-def logged(event_id: int) -> Prediction:
-    stream = Stream("main", SCENARIO, "small-1")
+def logged(workspace: Workspace, event_id: int) -> Prediction:
+    stream = Stream(workspace.name, "main", SCENARIO, "small-1")
     time_s = UNTIL_DAY * DAY_S + 60
     return Prediction(stream, event_id, time_s, EVENT, 1, "champion", 0.1, False, "", b"", 0.0, 1.0)
 
@@ -51,7 +51,7 @@ def test_the_ledgers_champion_is_loaded_with_its_memory(fresh: Workspace) -> Non
     # then the champion serves, and nothing more is ordered
     assert served(found) == 1
     assert found.memory is not None
-    assert found.memory.stream == Stream("main", SCENARIO, "small-1")
+    assert found.memory.stream == Stream(fresh.name, "main", SCENARIO, "small-1")
     found.look()
     assert found.order() is None
 
@@ -59,7 +59,7 @@ def test_the_ledgers_champion_is_loaded_with_its_memory(fresh: Workspace) -> Non
 def test_what_is_answered_while_a_memory_is_built_is_in_it(fresh: Workspace) -> None:
     # given an endpoint whose memory has been built, and is not yet installed
     log = PredictionLog(fresh)
-    log.write([logged(FIRST_GIVEN_ID)])
+    log.write([logged(fresh, FIRST_GIVEN_ID)])
     found = Endpoint(fresh, FRAUD)
     order = ordered(found)
     prepared = found.prepare(order)
@@ -67,7 +67,7 @@ def test_what_is_answered_while_a_memory_is_built_is_in_it(fresh: Workspace) -> 
     assert prepared.memory.clock.next_id == FIRST_GIVEN_ID + 1
 
     # when another event is answered, and then it is installed
-    log.write([logged(FIRST_GIVEN_ID + 1)])
+    log.write([logged(fresh, FIRST_GIVEN_ID + 1)])
     found.install(order, prepared)
 
     # then that event is remembered too

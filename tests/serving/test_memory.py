@@ -21,7 +21,7 @@ from pipelines.serving.predictions import Entry, Stream
 from pipelines.workspace import Workspace
 
 FRAUD = find_scenario("fraud")
-HISTORY = History(Stream("main", "fraud", "small-1"), "digest")
+HISTORY = History(Stream("me", "main", "fraud", "small-1"), "digest")
 BEFORE_DAY, UNTIL_DAY = 43, 45
 
 

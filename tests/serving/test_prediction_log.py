@@ -13,7 +13,7 @@ from pipelines.serving.prediction_log import PredictionLog, features_of, recent,
 from pipelines.serving.predictions import Label, Prediction, Stream
 from pipelines.workspace import Workspace
 
-STREAM = Stream("main", "fraud", "small-1")
+STREAM = Stream("me", "main", "fraud", "small-1")
 FEATURES = np.array([0.1, -1.0, 3e300])
 
 
@@ -78,11 +78,12 @@ def test_ids_are_derived_from_what_was_predicted() -> None:
         prediction(2),
         prediction(version=3),
         prediction(route="shadow"),
-        prediction(stream=Stream("what-if", "fraud", "small-1")),
-        prediction(stream=Stream("main", "biopsies", "small-1")),
-        prediction(stream=Stream("main", "fraud", "full-1")),
+        prediction(stream=Stream("ada", "main", "fraud", "small-1")),
+        prediction(stream=Stream("me", "what-if", "fraud", "small-1")),
+        prediction(stream=Stream("me", "main", "biopsies", "small-1")),
+        prediction(stream=Stream("me", "main", "fraud", "full-1")),
     ]
-    assert len({made.prediction_id} | {other.prediction_id for other in others}) == 7
+    assert len({made.prediction_id} | {other.prediction_id for other in others}) == 8
 
 
 def test_all_of_a_group_is_kept_or_none(log: PredictionLog, workspace: Workspace) -> None:
@@ -115,7 +116,7 @@ def test_replay_tells_events_and_labels_in_the_order_they_came(
     log.write([prediction(1), prediction(2)])
     log.write([], [label(prediction(1))])
     log.write([prediction(3)])
-    log.write([prediction(9, stream=Stream("main", "fraud", "full-1"))])
+    log.write([prediction(9, stream=Stream("me", "main", "fraud", "full-1"))])
     entries = list(replay(workspace, STREAM))
     assert [(entry.event_id, entry.label) for entry in entries] == [(1, None), (2, None), (1, 1), (3, None)]
     assert entries[0].event == {"customer_id": 7, "amount": 62.5}
