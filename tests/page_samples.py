@@ -132,7 +132,7 @@ def predicted(workspace: Workspace, count: int = 20, version: int = 1) -> list[s
     rows = found["features"].tail(count)
     scores = training.score(found["model"].model, rows[card["features"]]).tolist()
     scores[-1] = 0.87
-    stream = Stream("main", "fraud", "small-1")
+    stream = Stream(workspace=workspace.name, branch="main", scenario="fraud", world="small-1")
     logged = []
     for place, (row, score) in enumerate(zip(rows.itertuples(), scores, strict=True)):
         values = rows[card["features"]].iloc[place].to_numpy("<f8")
