@@ -20,7 +20,9 @@ def test_loading_the_lifecycle_loads_no_heavy_library() -> None:
 
 
 def test_the_road_runs_from_ingest_to_deploy() -> None:
-    assert LIFECYCLE.names == ("ingest", "features", "train", "evaluate", "register", "deploy")
+    # Further steps may come between; these keep their order.
+    road = ("ingest", "features", "train", "evaluate", "register", "deploy")
+    assert tuple(name for name in LIFECYCLE.names if name in road) == road
 
 
 def test_every_param_says_what_it_means_and_every_number_is_bounded() -> None:
