@@ -18,6 +18,7 @@ from pipelines import events
 from pipelines.errors import Damaged
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import read_params
+from pipelines.services.ports import free_port
 from pipelines.settings import REPOSITORY, settings
 from pipelines.workspace import Workspace, open_workspace
 
@@ -367,8 +368,12 @@ def test_serve_shows_an_answer_that_can_be_traced(workspace: Workspace) -> None:
     assert others[0] in words(show("serve", prediction=others[0]))
 
 
-def test_serve_without_a_gateway_says_what_to_do(workspace: Workspace) -> None:
-    # given
+def test_serve_without_a_gateway_says_what_to_do(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a port on which nobody answers, whatever other tests have started
+    monkeypatch.setenv("FLIGHTDECK_GATEWAY_PORT", str(free_port()))
+    settings.cache_clear()
     samples.completed(workspace)
     app = show("serve")
     assert "gateway is not answering" in words(app)
@@ -376,6 +381,8 @@ def test_serve_without_a_gateway_says_what_to_do(workspace: Workspace) -> None:
     press(app, "Send the payment")
     # then
     assert "make run" in words(app)
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 def test_serve_asks_for_every_column_of_the_event(workspace: Workspace) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from pipelines import events
-from pipelines.errors import Missing
+from pipelines.errors import Damaged, Missing
 from pipelines.execution.queue import submit
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import read_run
@@ -45,8 +46,9 @@ def newest_base(workspace: Workspace, scenario: str, steps: tuple[str, ...]) -> 
     for run_id in workspace.run_ids():
         folder = workspace.run_folder(run_id)
         whole = all((folder / "steps" / name / "done.json").is_file() for name in needed)
-        if whole and read_run(folder).scenario == scenario:
-            return run_id
+        with suppress(Damaged):
+            if whole and read_run(folder).scenario == scenario:
+                return run_id
     missing = ", ".join(name for name in LIFECYCLE.names if name in needed)
     raise Missing(
         f"No run of '{scenario}' has completed {missing}.",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from pipelines import events
-from pipelines.errors import BadInput, Refused
+from pipelines.errors import BadInput, Damaged, Refused
 from pipelines.execution.kernels import sweep_sockets_folders
 from pipelines.execution.launch import launcher
 from pipelines.ingestion import check_day
@@ -240,17 +240,19 @@ def _adopt(home: Home) -> None:
     for workspace in home.workspaces():
         for run_id in workspace.run_ids():
             folder = workspace.run_folder(run_id)
-            run = read_run(folder)
+            try:
+                run = read_run(folder)
+            except Damaged as error:
+                log.warning("run %s is passed over: %s", run_id, error)
+                continue
             if events.read_state(folder, run.steps).status == "queued":
                 _enqueue(client, workspace, run)
 
 
 def _enqueue(client: DBOSClient, workspace: Workspace, run: Run) -> None:
-    outstanding = 0
-    for run_id in workspace.run_ids():
-        folder = workspace.run_folder(run_id)
-        if run_id != run.run_id and not events.read_state(folder, read_run(folder).steps).finished:
-            outstanding += 1
+    others = [workspace.run_folder(run_id) for run_id in workspace.run_ids() if run_id != run.run_id]
+    # The steps don't matter for whether a run has ended, so a damaged run.json does not either.
+    outstanding = sum(not events.read_state(folder, ()).finished for folder in others)
     client.enqueue(
         {
             "workflow_name": WORKFLOW,

@@ -207,3 +207,16 @@ def test_no_kernel_socket_is_left_behind(worker: Worker, workspace: Workspace) -
     # a nursery that died is started again by the next run
     again = queue.submit(workspace, "biopsies", SMALL, steps=["ingest"], seed=2)
     assert wait_for(workspace, again.run_id, lambda state: state.finished).status == "completed"
+
+
+def test_a_damaged_run_stops_nobody_elses(worker: Worker, workspace: Workspace) -> None:
+    # given a folder whose run.json was cut short
+    broken = workspace.run_folder(queue.submit(workspace, "biopsies", SMALL, steps=["ingest"]).run_id)
+    wait_for(workspace, broken.name, lambda state: state.finished)
+    (broken / "run.json").write_text('{"run_id": ')
+    # when the worker starts again and another run is accepted
+    worker.kill()
+    worker.start()
+    run = queue.submit(workspace, "biopsies", SMALL, steps=["ingest"])
+    # then that one is executed
+    assert wait_for(workspace, run.run_id, lambda state: state.finished).status == "completed"
