@@ -12,10 +12,11 @@ import json
 import logging
 import os
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -85,8 +86,13 @@ class Gateway:
             await asyncio.sleep(WARM_EVERY_S)
 
     def _marks(self) -> list[tuple[Workspace, int]]:
-        """How far the ledger of each workspace is."""
-        return [(workspace, change_mark(workspace)) for workspace in self._home.workspaces()]
+        """How far each workspace's ledger is; without those that can't be read now."""
+        found = []
+        for workspace in self._home.workspaces():
+            # A workspace that is damaged, locked or being removed is told so when it asks.
+            with suppress(sqlite3.Error, OSError, FlightdeckError):
+                found.append((workspace, change_mark(workspace)))
+        return found
 
     async def _look(self, workspace: Workspace) -> None:
         for scenario in SCENARIOS.values():

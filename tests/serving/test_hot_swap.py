@@ -9,6 +9,7 @@ from itertools import groupby
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pandas as pd
@@ -32,7 +33,7 @@ from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
 from pipelines.serving.gateway import WARM_EVERY_S
 from pipelines.serving.prediction_log import features_of, recent
-from pipelines.workspace import Home, Workspace
+from pipelines.workspace import Home, Workspace, open_workspace
 
 FRAUD = find_scenario(SCENARIO)
 NAMES = [feature.name for feature in FRAUD.features]
@@ -275,6 +276,31 @@ def test_a_promoted_version_is_loaded_before_anybody_asks(gateway: Gateway, fres
     while f'workspace="{fresh.name}"' not in swaps(gateway) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert f'workspace="{fresh.name}"' in swaps(gateway)
+
+
+def test_a_damaged_workspace_does_not_keep_others_from_being_warmed(
+    own_gateway: Gateway, workspace: Workspace, home: Home
+) -> None:
+    # given a workspace whose database is none, seen by the gateway, and another with a version
+    damaged = open_workspace(f"t-{uuid4().hex[:12]}", home)
+    make_version(workspace)
+    damaged.database.write_bytes(b"this is no database" * 100)
+    try:
+        time.sleep(2 * WARM_EVERY_S)
+
+        # when that version is promoted
+        produce(workspace, 1)
+
+        # then it is loaded before anybody asks, and the damaged one is told so
+        deadline = time.monotonic() + START_S
+        while f'workspace="{workspace.name}"' not in swaps(own_gateway):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        refused = own_gateway.infer(damaged)
+        assert refused.status_code == 503
+        assert "can't be read" in refused.json()["error"]
+    finally:
+        damaged.database.unlink()
 
 
 def swaps(gateway: Gateway) -> str:
