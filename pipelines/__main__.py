@@ -122,7 +122,7 @@ def run(
             raise BadInput(f"There is no engine '{engine[:40]}'.", "The engines are: local.")
         params = LIFECYCLE.read_settings(values or [])
         steps = local.choose_steps(first, only)
-        if len(steps) < len(LIFECYCLE.names) and base is None:
+        if steps != LIFECYCLE.road and base is None:
             base = local.newest_base(place, scenario, steps)
         accepted = local.submit(place, scenario, params, seed=seed, steps=steps, base=base)
         _follow(place, accepted.run_id, detach, as_json)

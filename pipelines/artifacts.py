@@ -23,6 +23,9 @@ from pipelines.run import Run, read_run, write_json
 from pipelines.step import Artifact, Step
 from pipelines.workspace import open_workspace
 
+# In a folder that is an artifact: {path in it: digest of what counts of that file}.
+MANIFEST = "MANIFEST.json"
+
 # Scores of equal models agree to this many decimals on every machine; the digest compares no more.
 GOLDEN_DECIMALS = 9
 
@@ -143,7 +146,8 @@ def digest(artifact: Artifact, path: Path) -> str:
     """What the artifact at `path` holds, as 16 hexadecimal digits: equal content, equal digest.
 
     Byte equality will not do: one model dumped twice differs. So a table is compared by its values,
-    a model by its params and its scores on golden rows, a receipt by its declared fields.
+    a model by its params and its scores on golden rows, a receipt by its declared fields, a folder by the
+    manifest that its writer has put into it.
 
     Raises
     ------
@@ -164,7 +168,7 @@ def digest(artifact: Artifact, path: Path) -> str:
         scores = [round(score, GOLDEN_DECIMALS) for score in card.pop("golden_scores")]
         content.update(json.dumps([card, scores], sort_keys=True).encode())
     else:
-        value = _read_json(artifact, path)
+        value = _read_json(artifact, path / MANIFEST if artifact.kind == "folder" else path)
         kept = {name: value[name] for name in artifact.fields} if artifact.kind == "receipt" else value
         content.update(json.dumps(kept, sort_keys=True).encode())
     return content.hexdigest()[:16]

@@ -14,18 +14,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.errors import BadInput, Damaged, Missing
-from pipelines.scenarios.scenario import DAY_S, Column, Scenario, Size
+from pipelines.scenarios.scenario import DAY_S, Column, Scenario, Size, read_happened
 
 TIMES = ("event_time", "label_time")
 
 
-def collect(scenario: Scenario, size: Size, seed: int, until_day: int) -> pd.DataFrame:
+def collect(scenario: Scenario, size: Size, seed: int, until_day: int, episodes: str = "") -> pd.DataFrame:
     """The events before `until_day`, with the labels that are known when it begins.
 
     Parameters
     ----------
     until_day : int
         Today, in days since day 0.
+    episodes : str
+        What happens to this world, as `read_happened` takes it; what begins later changes nothing yet.
 
     Returns
     -------
@@ -35,14 +37,13 @@ def collect(scenario: Scenario, size: Size, seed: int, until_day: int) -> pd.Dat
     Raises
     ------
     BadInput
-        The world of that size ends before `until_day`.
+        The world of that size ends before `until_day`, or does not know the episodes.
     """
     check_day(scenario, size, until_day)
     now_s = until_day * DAY_S
-    world = scenario.produce(size, seed)
-    happened = world[world["event_time"] < now_s].reset_index(drop=True)
-    label = happened["label"].astype("Int8")
-    events = happened.assign(label=label.mask(happened["label_time"] > now_s))
+    world = scenario.produce(size, seed, until_day, read_happened(scenario, episodes))
+    label = world["label"].astype("Int8")
+    events = world.assign(label=label.mask(world["label_time"] > now_s))
     check_events(events, scenario)
     return events
 

@@ -21,9 +21,14 @@ class Ingest(Params):
     until_day: int = Field(
         60,
         ge=42,
-        le=183,
+        le=365,
         description="Today, counted from the world's first day: events before it are collected.",
         json_schema_extra={"unit": "days"},
+    )
+    episodes: str = Field(
+        "",
+        max_length=200,
+        description="What happens to the world, as NAME@DAY, separated by commas: inflation@70.",
     )
 
 

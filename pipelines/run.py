@@ -88,7 +88,7 @@ def create_run(
     params : mapping, optional
         Values over the defaults, by step and param. Checked here, before anything runs.
     steps : sequence of str, optional
-        Which steps to execute; all by default. The outputs of the others are taken from `base`.
+        Which steps to execute; the road by default. The outputs of the others are taken from `base`.
     base : str, optional
         The run to take them from.
     run_id : str, optional
@@ -209,7 +209,7 @@ def _choose(steps: Sequence[str] | None, base: str | None) -> tuple[tuple[str, .
     """The steps to execute in order, and those whose outputs they need from `base`."""
     for name in steps or ():
         LIFECYCLE.step(name)
-    chosen = tuple(name for name in LIFECYCLE.names if steps is None or name in steps)
+    chosen = LIFECYCLE.road if steps is None else tuple(name for name in LIFECYCLE.names if name in steps)
     if not chosen:
         raise BadInput("No step is named.", f"The steps are: {', '.join(LIFECYCLE.names)}.")
     needed = [

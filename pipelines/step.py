@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import BadInput
 
-Kind = Literal["table", "model", "report", "receipt"]
+Kind = Literal["table", "model", "report", "receipt", "folder"]
 
 
 class Params(BaseModel):
@@ -37,9 +37,10 @@ class Artifact:
         How notebooks ask for it.
     path : str
         Where it lies, relative to the run's folder.
-    kind : {"table", "model", "report", "receipt"}
+    kind : {"table", "model", "report", "receipt", "folder"}
         How its digest is computed: a table by its values, a model by its params and golden scores, a
-        report by its content, a receipt (the trace of an effect elsewhere) by `fields` alone.
+        report by its content, a receipt (the trace of an effect elsewhere) by `fields` alone, a folder by
+        its MANIFEST.json.
     fields : tuple of str
         For a receipt: the fields that must be equal when the effect is the same.
     """
@@ -52,7 +53,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of the lifecycle: a notebook, its params, what it reads and what it writes."""
+    """One stage of the lifecycle: a notebook, its params, what it reads and what it writes.
+
+    Attributes
+    ----------
+    on_demand : bool
+        Left out of the road, which a run takes when no step is named: somebody asks for it by name.
+    """
 
     name: str
     title: str
@@ -60,6 +67,7 @@ class Step:
     params: type[Params]
     inputs: tuple[Artifact, ...]
     outputs: tuple[Artifact, ...]
+    on_demand: bool = False
 
     def check(self, values: Mapping[str, Any]) -> Params:
         """Params of this step with `values` over the defaults.
@@ -123,6 +131,11 @@ class Pipeline:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(step.name for step in self.steps)
+
+    @property
+    def road(self) -> tuple[str, ...]:
+        """Names of the steps that a run takes when none is named, in order."""
+        return tuple(step.name for step in self.steps if not step.on_demand)
 
     def step(self, name: str) -> Step:
         """The step of that name.

@@ -18,15 +18,31 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("artifacts", "events", "figures", "figure_svg"),
     ("mlflow_server", "mlflow_models", "tasks"),
     ("tracking",),
-    ("ingestion", "features", "training", "evaluation", "registry", "promotion", "serving"),
+    (
+        "ingestion",
+        "validation",
+        "cleaning",
+        "versioning",
+        "features",
+        "training",
+        "tuning",
+        "evaluation",
+        "registry",
+        "promotion",
+        "packaging",
+        "serving",
+        "monitoring",
+    ),
     ("execution",),
-    ("services", "doctor", "engines", "bench"),
+    ("services", "doctor", "engines"),
+    ("production",),
+    ("bench",),
     ("__main__",),
 )
 
 # Within the layer of stages, the later may use the earlier.
-STAGES = ("ingestion", "features", "training", "evaluation", "registry", "promotion", "serving")
-STARTERS = ("services", "doctor", "engines", "bench")
+STAGES = next(layer for layer in LAYERS if "ingestion" in layer)
+STARTERS = ("services", "doctor", "engines")
 
 OWNERS = {
     "streamlit": ("app.py", "pages/"),
@@ -38,6 +54,10 @@ OWNERS = {
     "dbos": ("pipelines/execution/queue.py",),
     "circus": ("pipelines/services/supervision.py",),
     "typer": ("pipelines/__main__.py",),
+    "pandera": ("pipelines/validation.py",),
+    "dvc": ("pipelines/versioning.py",),
+    "dulwich": ("pipelines/versioning.py",),
+    "optuna": ("pipelines/tuning.py",),
 }
 
 SOURCES = sorted(

@@ -12,6 +12,7 @@ from pipelines.artifacts import StepFiles, digest, open_step, writer_of
 from pipelines.errors import BadInput, Damaged, Missing
 from pipelines.lifecycle import EVALUATION, FEATURES, MODEL, REGISTRATION
 from pipelines.run import create_run
+from pipelines.step import Artifact
 from pipelines.workspace import Workspace
 
 TABLE = pd.DataFrame({"event_id": [1, 2, 3], "amount": [1.5, 2.25, None], "who": ["a", "b", None]})
@@ -113,3 +114,13 @@ def test_every_artifact_has_one_writer() -> None:
     assert writer_of("model").name == "train"
     with pytest.raises(BadInput, match="No step writes"):
         writer_of("unknown")
+
+
+def test_a_folder_is_compared_by_its_manifest(tmp_path):
+    artifact = Artifact("package", "package", "folder")
+    (tmp_path / "MANIFEST.json").write_text('{"a.txt": "1"}')
+    first = digest(artifact, tmp_path)
+    (tmp_path / "made_on_another_day.txt").write_text("x")
+    assert digest(artifact, tmp_path) == first
+    (tmp_path / "MANIFEST.json").write_text('{"a.txt": "2"}')
+    assert digest(artifact, tmp_path) != first

@@ -14,7 +14,7 @@ from pipelines.ingestion import check_events, collect, known, read_events
 from pipelines.scenarios import SCENARIOS
 from pipelines.scenarios.biopsies import BIOPSIES
 from pipelines.scenarios.fraud import FRAUD, Fraud
-from pipelines.scenarios.scenario import DAY_S, Scenario, Size
+from pipelines.scenarios.scenario import DAY_S, Begun, Scenario, Size
 
 DAY = 40
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -47,9 +47,11 @@ def test_collected_are_the_events_before_today_with_the_labels_known_by_then(sce
 class Midnights(Fraud):
     """Payments in the first and the last second of the days around day 8, all of them fraud."""
 
-    def produce(self, size: Size, seed: int) -> pd.DataFrame:
-        time_s = np.array([0, DAY_S - 1, DAY_S, DAY_S + 1, 8 * DAY_S - 1, 8 * DAY_S])
-        table = FRAUD.produce(size, seed).head(len(time_s))
+    def produce(
+        self, size: Size, seed: int, until_day: int | None = None, happened: tuple[Begun, ...] = ()
+    ) -> pd.DataFrame:
+        time_s = np.array([0, DAY_S - 1, DAY_S, DAY_S + 1, 8 * DAY_S - 1])
+        table = FRAUD.produce(size, seed, until_day).head(len(time_s))
         return table.assign(event_time=time_s, label_time=time_s + 7 * DAY_S, label=np.int8(1))
 
 
@@ -70,7 +72,7 @@ def test_a_later_day_only_adds(events: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize(
     ("size", "day", "length"),
-    [("small", 76, 75), ("teaching", 151, 150), ("full", 184, 183), ("small", 0, 75)],
+    [("small", 366, 365), ("teaching", 366, 365), ("full", 184, 183), ("small", 0, 365)],
 )
 def test_a_day_the_world_does_not_reach_is_refused(size: str, day: int, length: int) -> None:
     with pytest.raises(BadInput, match=rf"Day {day} .*{size} world of fraud lasts {length} days.*until_day"):
@@ -78,7 +80,7 @@ def test_a_day_the_world_does_not_reach_is_refused(size: str, day: int, length: 
 
 
 def test_the_last_day_of_each_world_can_be_collected() -> None:
-    assert len(collect(FRAUD, "small", 1, 75)) == len(FRAUD.produce("small", 1))
+    assert len(collect(FRAUD, "full", 1, 183)) == len(FRAUD.produce("full", 1))
     assert len(collect(BIOPSIES, "full", 1, 90)) == 569
 
 

@@ -13,6 +13,7 @@ from pipelines.errors import BadInput
 from pipelines.scenarios import SCENARIOS, find_scenario
 from pipelines.scenarios.scenario import (
     DAY_S,
+    Begun,
     Calendar,
     Count,
     LabelledCount,
@@ -22,6 +23,7 @@ from pipelines.scenarios.scenario import (
     Size,
     Value,
     alerts_in,
+    read_happened,
 )
 
 SIZES: tuple[Size, ...] = ("small", "teaching", "full")
@@ -95,10 +97,9 @@ def test_features_refer_to_columns_there_are(scenario: Scenario) -> None:
     assert scenario.alert_entity == "event_id" or kinds[scenario.alert_entity] == "id"
 
 
-def test_no_world_outlasts_the_full_one(scenario: Scenario) -> None:
+def test_no_world_outlasts_the_declared_days(scenario: Scenario) -> None:
     lengths = [scenario.length(size) for size in SIZES]
-    assert lengths == sorted(lengths)
-    assert lengths[-1] == scenario.days
+    assert max(lengths) == scenario.days
 
 
 def test_alerts_are_in_proportion_to_whom_they_are_about(scenario: Scenario, events: pd.DataFrame) -> None:
@@ -122,3 +123,32 @@ def test_an_unknown_scenario_is_refused_and_those_there_are_listed() -> None:
 def test_listing_the_scenarios_imports_no_scikit_learn() -> None:
     code = "import sys, pipelines.scenarios; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_a_day_is_the_same_however_long_the_world_is_made(scenario: Scenario, events: pd.DataFrame) -> None:
+    shorter = scenario.produce("small", seed=1, until_day=30)
+    before = events[events["event_time"] < 30 * DAY_S].reset_index(drop=True)
+    pd.testing.assert_frame_equal(shorter, before)
+
+
+def test_an_episode_changes_what_comes_after_its_day_and_nothing_before(
+    scenario: Scenario, events: pd.DataFrame
+) -> None:
+    for episode in scenario.episodes:
+        changed = scenario.produce("small", 1, happened=(Begun(episode.name, 40),))
+        before, after = events["event_time"] < 40 * DAY_S, events["event_time"] >= 40 * DAY_S
+        pd.testing.assert_frame_equal(changed[before], events[before])
+        assert not changed[after].equals(events[after]), episode.name
+        bounds = {column.name: (column.low, column.high) for column in scenario.columns}
+        for name, (low, high) in bounds.items():
+            assert low is None or changed[name].min() >= low, name
+            assert high is None or changed[name].max() <= high, name
+
+
+def test_episodes_are_read_in_order_of_their_days_and_refused_by_name(scenario: Scenario) -> None:
+    name = scenario.episodes[0].name
+    assert read_happened(scenario, f"{name}@50, {name}@40") == (Begun(name, 40), Begun(name, 50))
+    assert read_happened(scenario, "") == ()
+    for wrong in ("flood@3", name, f"{name}@", f"{name}@-1", f"{name}@x"):
+        with pytest.raises(BadInput, match="is no episode of"):
+            read_happened(scenario, wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -100,3 +101,10 @@ def test_a_setting_of_another_form_is_refused(text: str) -> None:
 def test_params_can_not_be_changed_once_made() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Depth().depth = 3  # type: ignore[misc]
+
+
+def test_the_road_leaves_out_what_is_run_on_demand() -> None:
+    aside = replace(make_step("aside", reads=("x",), writes=("y",)), on_demand=True)
+    pipeline = Pipeline(make_step("a", writes=("x",)), aside)
+    assert pipeline.names == ("a", "aside")
+    assert pipeline.road == ("a",)

@@ -46,8 +46,8 @@ def start(
 
 
 def start_all(workspace: Workspace, scenario: Scenario) -> Run:
-    """A run of all steps with the default params."""
-    return start(workspace, scenario, params_of(None), LIFECYCLE.names)
+    """A run of the whole road with the default params."""
+    return start(workspace, scenario, params_of(None), LIFECYCLE.road)
 
 
 def start_edited(

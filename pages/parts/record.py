@@ -172,7 +172,7 @@ def command(
         words.append(f"--seed {seed}")
     if len(steps) == 1:
         words.append(f"--only {steps[0]}")
-    elif steps != LIFECYCLE.names and steps == choose_steps(first=steps[0]):
+    elif steps != LIFECYCLE.road and steps == choose_steps(first=steps[0]):
         words.append(f"--from {steps[0]}")
     if base is not None:
         words.append(f"--base {base}")

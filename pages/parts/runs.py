@@ -205,7 +205,7 @@ def choose_run(workspace: Workspace, scenario: Scenario, record: Record) -> None
 
 
 def _label(record: Record) -> str:
-    steps = "all steps" if record.run.steps == LIFECYCLE.names else ", ".join(record.run.steps)
+    steps = "all steps" if record.run.steps == LIFECYCLE.road else ", ".join(record.run.steps)
     return f"{clock(record.run.created_at)} {record.state.status}: {steps}"
 
 

@@ -135,8 +135,8 @@ def _quality(report: dict[str, Any] | None) -> str:
 def _centre(facts: Facts, report: dict[str, Any] | None) -> Centre:
     """How often the model is right; before anything was tested, how far the run is."""
     if report is None or report.get("metrics") is None or report["metrics"]["card_precision"] is None:
-        done = sum(facts.newest.done(name) for name in LIFECYCLE.names) if facts.newest else 0
-        return Centre(f"{done} of {len(LIFECYCLE.names)}", "steps done")
+        done = sum(facts.newest.done(name) for name in LIFECYCLE.road) if facts.newest else 0
+        return Centre(f"{done} of {len(LIFECYCLE.road)}", "steps done")
     low, high = report["intervals"]["card_precision"]
     between = f"95% interval: {low * 100:.0f} to {high * 100:.0f}" if None not in (low, high) else ""
     number = f"{report['metrics']['card_precision'] * 100:.0f} of 100"
@@ -173,7 +173,7 @@ def _next(facts: Facts) -> Next:
             query | {"step": "evaluate"},
         )
     if serving.champion is None:
-        first = next((name for name in LIFECYCLE.names if not newest.done(name)), LIFECYCLE.names[-1])
+        first = next((name for name in LIFECYCLE.road if not newest.done(name)), LIFECYCLE.road[-1])
         title = LIFECYCLE.step(first).title.lower()
         return Next(
             f"The next step is to {title}.", "Go on", TRAIN, query | {"step": first, "view": "params"}

@@ -17,7 +17,7 @@ __all__ = ["choose_steps", "follow", "newest_base", "submit"]
 
 
 def choose_steps(first: str | None = None, only: str | None = None) -> tuple[str, ...]:
-    """The steps to run: all, those from `first` on, or `only` one.
+    """The steps to run: the road, what of it comes from `first` on, or `only` one.
 
     Raises
     ------
@@ -28,8 +28,10 @@ def choose_steps(first: str | None = None, only: str | None = None) -> tuple[str
         return (LIFECYCLE.step(only).name,)
     if first is not None:
         after = LIFECYCLE.downstream(LIFECYCLE.step(first).name)
-        return tuple(name for name in LIFECYCLE.names if name == first or name in after)
-    return LIFECYCLE.names
+        return tuple(
+            name for name in LIFECYCLE.names if name == first or (name in after and name in LIFECYCLE.road)
+        )
+    return LIFECYCLE.road
 
 
 def newest_base(workspace: Workspace, scenario: str, steps: tuple[str, ...]) -> str | None:

@@ -31,6 +31,7 @@ from pipelines.ingestion import check_day
 from pipelines.lifecycle import LIFECYCLE, Ingest
 from pipelines.run import Run, create_run, read_params, read_run
 from pipelines.scenarios import find_scenario
+from pipelines.scenarios.scenario import read_happened
 from pipelines.workspace import Home, Workspace, connect, open_home
 
 if TYPE_CHECKING:
@@ -68,11 +69,13 @@ def submit(
     Raises
     ------
     BadInput
-        As `create_run`, or there is no such scenario, or its world does not last until the day asked for.
+        As `create_run`, or there is no such scenario or episode, or its world does not last until the day
+        asked for.
     """
     chosen = LIFECYCLE.check(params or {})["ingest"]
     assert isinstance(chosen, Ingest)
     check_day(find_scenario(scenario), chosen.size, chosen.until_day)
+    read_happened(find_scenario(scenario), chosen.episodes)
     run = create_run(workspace, scenario, params, seed=seed, steps=steps, base=base, run_id=run_id)
     folder = workspace.run_folder(run.run_id)
     if not events.read(folder):

@@ -14,7 +14,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipelines.scenarios.scenario import DAY_S, Column, Feature, Origin, Scenario, Size, Task, Value
+from pipelines.scenarios.scenario import (
+    DAY_S,
+    Begun,
+    Column,
+    Episode,
+    Feature,
+    Origin,
+    Prices,
+    Scenario,
+    Size,
+    Task,
+    Value,
+)
 
 DAYS = 90
 BIOPSIES_THERE_ARE = 569
@@ -22,6 +34,15 @@ OPENS_S, CLOSES_S = 8 * 3600, 18 * 3600  # Biopsies are taken from 8:00 to 18:00
 
 # An assumption: pathology usually takes some working days to answer.
 LABEL_DELAY_DAYS = 3
+
+# A microscope that is set up anew, so that one pixel is a smaller piece of the tissue.
+MAGNIFICATION = 1.2
+
+MAGNIFIED = {
+    "mean_radius": MAGNIFICATION,
+    "mean_perimeter": MAGNIFICATION,
+    "mean_area": MAGNIFICATION**2,
+}
 
 # Name, meaning, unit, largest value accepted (about twice the largest there is), decimals as
 # published, and the median of all biopsies as the example.
@@ -64,13 +85,31 @@ class Biopsies:
     alert_entity: str = "event_id"
     alerts_per_day: int = 2
     alert_entities: int = round(BIOPSIES_THERE_ARE / DAYS)
+    prices: Prices = Prices(
+        unit="harm points",
+        missed=100.0,
+        missed_column=None,
+        review=1.0,
+        false_alarm=4.0,
+        meaning="A tumour that is overlooked does far more harm than a needless second look, which costs an "
+        "hour and a worried week. How much more is a judgement, not a measurement.",
+    )
+    episodes: tuple[Episode, ...] = (
+        Episode(
+            "microscope",
+            "A new microscope",
+            f"Lengths are measured {MAGNIFICATION:g} times as large from that day on, and areas accordingly.",
+        ),
+    )
 
     def length(self, size: Size) -> int:
         """Days that the world lasts: there is one size of what really happened."""
         del size
         return DAYS
 
-    def produce(self, size: Size, seed: int) -> pd.DataFrame:
+    def produce(
+        self, size: Size, seed: int, until_day: int | None = None, happened: tuple[Begun, ...] = ()
+    ) -> pd.DataFrame:
         """Every biopsy, in an order and at times that the seed decides; see `Scenario.produce`."""
         del size
         # Here and not above: listing the scenarios must not cost the import of scikit-learn.
@@ -82,7 +121,7 @@ class Biopsies:
         # Spread evenly over the days; within a day in order of time.
         day = np.arange(len(measured)) * DAYS // len(measured)
         time_s = np.sort(day * DAY_S + random.integers(OPENS_S, CLOSES_S, len(measured)))
-        return pd.DataFrame(
+        events = pd.DataFrame(
             {
                 "event_id": np.arange(len(measured), dtype=np.int64),
                 "event_time": time_s,
@@ -92,6 +131,14 @@ class Biopsies:
                 "label": (measured["target"] == 0).astype(np.int8),
             }
         )
+        for begun in happened:
+            since = events["event_time"] >= begun.day * DAY_S
+            for name, factor in MAGNIFIED.items():
+                decimals = next(column.decimals for column in self.columns if column.name == name)
+                events[name] = events[name].mask(since, (events[name] * factor).round(decimals))
+        if until_day is not None:
+            events = events[events["event_time"] < until_day * DAY_S].reset_index(drop=True)
+        return events
 
 
 BIOPSIES: Scenario = Biopsies()

@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 
 import pandas as pd
 
+from pipelines.errors import BadInput
+
 DAY_S = 86_400
 
 Size = Literal["small", "teaching", "full"]
@@ -118,6 +120,65 @@ class LabelRate:
 Feature = Value | Calendar | Count | Mean | LabelledCount | LabelRate
 
 
+@dataclass(frozen=True)
+class Episode:
+    """Something that can happen to the world from some day on, and changes what a model meets.
+
+    Attributes
+    ----------
+    name : str
+        As it is written in NAME@DAY.
+    title, meaning : str
+        What happens, in two or three words and in a sentence.
+    days : int or None
+        How long it lasts; None when it stays.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    days: int | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An episode that begins, or has begun, on a day of the world."""
+
+    name: str
+    day: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.day}"
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What decisions cost; a model is worth what it saves against deciding nothing.
+
+    Attributes
+    ----------
+    unit : str
+        "EUR", or the harm points of a world in which nothing is paid.
+    missed : float
+        Cost of a positive that nobody alerted: for each unit of `missed_column`, or each, when that is None.
+    missed_column : str or None
+        The raw column that says how much is at stake.
+    review : float
+        Cost of looking into one alert, right or wrong.
+    false_alarm : float
+        What a wrong alert costs besides.
+    meaning : str
+        Where the three come from, in words: they are assumptions.
+    """
+
+    unit: str
+    missed: float
+    missed_column: str | None
+    review: float
+    false_alarm: float
+    meaning: str
+
+
 class Scenario(Protocol):
     """A world: its question, its columns, and the events it produces.
 
@@ -132,7 +193,7 @@ class Scenario(Protocol):
     start_date : str
         ISO date of day 0. Times are whole seconds since its midnight.
     days : int
-        Length of the world at full size: event times lie in [0, days × 86,400).
+        Length of its longest world: event times lie in [0, days × 86,400).
     label_delay_days : int
         How long after an event its true outcome is known.
     event, events : str
@@ -152,6 +213,10 @@ class Scenario(Protocol):
     alert_entities : int
         Among how many entities at full size (events a day, when the alert is about the event itself).
         A smaller world has fewer people to look into alerts: see `alerts_in`.
+    prices : Prices
+        What decisions cost here.
+    episodes : tuple of Episode
+        What can happen to this world.
     """
 
     name: str
@@ -171,13 +236,26 @@ class Scenario(Protocol):
     alert_entity: str
     alerts_per_day: int
     alert_entities: int
+    prices: Prices
+    episodes: tuple[Episode, ...]
 
     def length(self, size: Size) -> int:
         """Days that the world of that size lasts; at most `days`."""
         ...
 
-    def produce(self, size: Size, seed: int) -> pd.DataFrame:
-        """Every event of the world, with its true outcome: what only the simulator knows.
+    def produce(
+        self, size: Size, seed: int, until_day: int | None = None, happened: tuple[Begun, ...] = ()
+    ) -> pd.DataFrame:
+        """Every event of the world before `until_day`, with its true outcome: what only the simulator knows.
+
+        A day is the same whatever `until_day` is, and before its day an episode changes nothing.
+
+        Parameters
+        ----------
+        until_day : int, optional
+            The whole world when left out.
+        happened : tuple of Begun
+            The episodes, each one of `episodes`.
 
         Returns
         -------
@@ -187,6 +265,35 @@ class Scenario(Protocol):
             so the same size and seed give the same table on every machine.
         """
         ...
+
+
+def read_happened(scenario: Scenario, text: str) -> tuple[Begun, ...]:
+    """The episodes that `text` names, as NAME@DAY separated by commas, in order of their days.
+
+    Raises
+    ------
+    BadInput
+        The text is of another form, or names an episode that this world does not know.
+
+    Examples
+    --------
+    >>> from pipelines.scenarios.fraud import FRAUD
+    >>> [str(each) for each in read_happened(FRAUD, "inflation@70")]
+    ['inflation@70']
+    """
+    found = []
+    known = {episode.name for episode in scenario.episodes}
+    for part in (part.strip() for part in text.split(",")):
+        if not part:
+            continue
+        name, _, day = part.partition("@")
+        if name not in known or not (day.isascii() and day.isdigit() and len(day) < 5):
+            raise BadInput(
+                f"'{part[:40]}' is no episode of {scenario.name}.",
+                f"Write NAME@DAY, with a name from: {', '.join(sorted(known)) or 'none, it has none'}.",
+            )
+        found.append(Begun(name, int(day)))
+    return tuple(sorted(found, key=lambda begun: (begun.day, begun.name)))
 
 
 def alerts_in(scenario: Scenario, rows: pd.DataFrame) -> int:
