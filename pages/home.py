@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import frame, loop, story
+from pages.parts import frame, loop, rooms, story
 from pages.parts.launch import start_all
 from pages.parts.words import clock, plain
 from pipelines import figures
@@ -44,9 +44,11 @@ def draw_state(workspace: Workspace, scenario: Scenario, status: str) -> None:
 def draw_loop(told: story.Story, scenario: Scenario) -> None:
     chosen = loop.ring(told.nodes, told.centre, f"Lifecycle of {scenario.title}", key="loop")
     if chosen == "serve":
-        st.switch_page("pages/serve.py", query_params={"scenario": scenario.name})
+        st.switch_page(rooms.file_of("serve"), query_params={"scenario": scenario.name})
     elif chosen:
-        st.switch_page("pages/train.py", query_params={"scenario": scenario.name, "step": chosen})
+        st.switch_page(
+            rooms.file_of(rooms.NOTEBOOKS), query_params={"scenario": scenario.name, "step": chosen}
+        )
 
 
 def draw_test(told: story.Story) -> None:

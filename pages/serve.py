@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import answers, form, frame
+from pages.parts import answers, form, frame, rooms
 from pages.parts.words import article, clock, plain
 from pipelines.errors import FlightdeckError
 from pipelines.scenarios.scenario import Scenario
@@ -51,7 +51,7 @@ def draw_empty(facts: answers.Facts) -> None:
         frame.note("A version serves once its gate is passed and it is deployed.", width="content")
     with st.bottom:
         if st.button("Make a model", type="primary", icon=":material/arrow_forward:"):
-            st.switch_page("pages/train.py", query_params={"scenario": facts.scenario.name})
+            st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params={"scenario": facts.scenario.name})
 
 
 def draw_form(facts: answers.Facts) -> dict[str, object]:
@@ -98,7 +98,7 @@ def draw_ledger(facts: answers.Facts) -> None:
     if facts.record is not None and st.button(
         "The run that made it", type="tertiary", icon=":material/arrow_forward:"
     ):
-        st.switch_page("pages/train.py", query_params={"run": facts.record.run_id})
+        st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params={"run": facts.record.run_id})
     st.link_button(
         f"Version {facts.serving.champion} in MLflow",
         facts.version_url,

@@ -12,7 +12,7 @@ import pytest
 from nbformat.v4 import new_notebook
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import cells, record
+from pages.parts import cells, record, rooms
 from pages.parts.record import Record, command, read_record
 from pipelines import events
 from pipelines.errors import Damaged
@@ -22,7 +22,7 @@ from pipelines.services.ports import free_port
 from pipelines.settings import REPOSITORY, settings
 from pipelines.workspace import Workspace, open_workspace
 
-PAGES = ("home", "train", "serve")
+PAGES = ("home", "notebooks", "serve")
 TIMEOUT_S = 60
 
 
@@ -105,13 +105,13 @@ def test_a_damaged_run_is_passed_over(workspace: Workspace, page: str) -> None:
 
 def test_a_damaged_run_that_is_asked_for_says_so(workspace: Workspace) -> None:
     samples.completed(workspace)
-    assert "can't be read" in words(show("train", run=samples.damaged(workspace))).replace("\\", "")
+    assert "can't be read" in words(show("notebooks", run=samples.damaged(workspace))).replace("\\", "")
 
 
 @pytest.mark.parametrize("asked", ["../../etc", "20200101-000000-abcdef", "<script>"])
 def test_a_run_that_is_not_there_says_so_and_the_newest_is_shown(workspace: Workspace, asked: str) -> None:
     samples.completed(workspace)
-    app = show("train", run=asked)
+    app = show("notebooks", run=asked)
     assert "Version 1 is made" in app.title[0].value
     assert ":red[:material/error:]" in words(app)
 
@@ -120,7 +120,7 @@ def test_a_run_that_is_not_there_says_so_and_the_newest_is_shown(workspace: Work
 def test_a_database_that_is_none_is_told(workspace: Workspace, page: str) -> None:
     workspace.database.write_bytes(b"this is no database" * 100)
     app = show(page)
-    assert page == "train" or app.title[0].value == "Your workspace can't be read"
+    assert page == "notebooks" or app.title[0].value == "Your workspace can't be read"
 
 
 def test_home_says_who_answers_and_how_well(workspace: Workspace) -> None:
@@ -179,26 +179,26 @@ def test_home_offers_what_comes_next(workspace: Workspace, state: str, button: s
 
 def test_a_waiting_run_without_a_worker_says_how_to_start_one(workspace: Workspace) -> None:
     samples.queued(workspace)
-    assert "No worker is running" in words(show("train"))
+    assert "No worker is running" in words(show("notebooks"))
 
 
 def test_a_running_step_shows_its_cells_as_far_as_they_came(workspace: Workspace) -> None:
     # given
     samples.running(workspace, "train", cells=2)
     # when
-    said = words(show("train"))
+    said = words(show("notebooks"))
     # then
     assert ":material/hourglass_top:" in said
     assert "tree 40 of 100" in said
     assert said.count(":gray[waits]") >= 2
-    assert [button.label for button in show("train").button] == ["Cancel"]
+    assert [button.label for button in show("notebooks").button] == ["Cancel"]
 
 
 def test_a_failure_shows_cause_remedy_and_the_failing_cell(workspace: Workspace) -> None:
     # given
     samples.failed(workspace)
     # when
-    app = show("train")
+    app = show("notebooks")
     said = words(app).replace("\\", "")
     # then
     assert "takes 81 days, but 60 were collected" in said
@@ -210,7 +210,7 @@ def test_a_failure_shows_cause_remedy_and_the_failing_cell(workspace: Workspace)
 
 def test_outputs_of_a_notebook_are_data(workspace: Workspace) -> None:
     samples.completed(workspace)
-    app = show("train", step="ingest")
+    app = show("notebooks", step="ingest")
     said = words(app)
     assert "58," in said  # the printed number of payments
     assert "Alerts are right on **7 of 7** days." in said
@@ -221,7 +221,7 @@ def test_outputs_of_a_notebook_are_data(workspace: Workspace) -> None:
 
 def test_a_step_that_was_not_run_shows_what_it_will_do(workspace: Workspace) -> None:
     samples.completed(workspace, steps=("ingest",))
-    assert "Not run here yet" in words(show("train", step="train", view="notebook"))
+    assert "Not run here yet" in words(show("notebooks", step="train", view="notebook"))
 
 
 # The form.
@@ -232,7 +232,7 @@ def test_every_param_has_a_field_with_its_bounds(workspace: Workspace, step: str
     # given
     fields = LIFECYCLE.step(step).params.model_json_schema()["properties"]
     # when
-    app = show("train", step=step, view="params")
+    app = show("notebooks", step=step, view="params")
     # then
     shown = {each.key.partition(":")[2]: each for each in (*app.slider, *app.number_input)}
     for name, field in fields.items():
@@ -248,7 +248,7 @@ def test_every_param_has_a_field_with_its_bounds(workspace: Workspace, step: str
 
 def test_a_change_goes_into_the_address_and_out_again(workspace: Workspace) -> None:
     # given
-    app = show("train", step="train", view="params")
+    app = show("notebooks", step="train", view="params")
     trees = next(each for each in app.number_input if each.key.endswith("train.trees"))
     # when
     trees.set_value(200).run()
@@ -262,7 +262,7 @@ def test_a_change_goes_into_the_address_and_out_again(workspace: Workspace) -> N
 
 def test_a_value_out_of_bounds_in_the_address_is_refused_before_anything_runs(workspace: Workspace) -> None:
     # given
-    app = show("train", step="train", view="params", train__max_depth="99")
+    app = show("notebooks", step="train", view="params", train__max_depth="99")
     assert "less than or equal to 32" in words(app)
     # when
     press(app, "Run all")
@@ -276,7 +276,7 @@ def test_a_value_out_of_bounds_in_the_address_is_refused_before_anything_runs(wo
 
 def test_form_starts_from_the_params_of_the_run_that_is_shown(workspace: Workspace) -> None:
     samples.completed(workspace, params=samples.PARAMS | {"train": {"trees": 300}})
-    app = show("train", step="train", view="params")
+    app = show("notebooks", step="train", view="params")
     assert next(each.value for each in app.number_input if each.key.endswith("train.trees")) == 300
 
 
@@ -285,7 +285,7 @@ def test_form_starts_from_the_params_of_the_run_that_is_shown(workspace: Workspa
 
 def test_run_all_queues_a_run_with_the_params_on_the_page(workspace: Workspace) -> None:
     # given
-    app = show("train", step="train", view="params", train__trees="200", seed="7")
+    app = show("notebooks", step="train", view="params", train__trees="200", seed="7")
     # when
     press(app, "Run all")
     # then
@@ -298,22 +298,22 @@ def test_run_all_queues_a_run_with_the_params_on_the_page(workspace: Workspace) 
 
 
 def test_a_double_click_is_one_run(workspace: Workspace) -> None:
-    for app in (show("train"), show("train")):
+    for app in (show("notebooks"), show("notebooks")):
         press(app, "Run all")
     assert len(workspace.run_ids()) == 1
 
 
 def test_two_wishes_are_two_runs(workspace: Workspace) -> None:
-    press(show("train"), "Run all")
+    press(show("notebooks"), "Run all")
     events.append(only_record(workspace).folder, "run_finished", status="cancelled")
-    press(show("train", train__trees="200"), "Run all")
+    press(show("notebooks", train__trees="200"), "Run all")
     assert len(workspace.run_ids()) == 2
 
 
 def test_run_from_here_starts_from_the_run_that_is_shown(workspace: Workspace) -> None:
     # given
     base = samples.completed(workspace, ago_s=60)
-    app = show("train", step="train", view="params", train__trees="200", ingest__until_day="70")
+    app = show("notebooks", step="train", view="params", train__trees="200", ingest__until_day="70")
     # when
     press(app, "Run from here")
     # then
@@ -327,18 +327,18 @@ def test_run_from_here_starts_from_the_run_that_is_shown(workspace: Workspace) -
 
 def test_run_this_step_runs_nothing_else(workspace: Workspace) -> None:
     samples.completed(workspace, ago_s=60)
-    app = press(show("train", step="evaluate"), "Run this step")
+    app = press(show("notebooks", step="evaluate"), "Run this step")
     assert read_record(workspace, address(app, "run")).run.steps == ("evaluate",)
 
 
 def test_a_step_without_its_inputs_can_not_be_started(workspace: Workspace) -> None:
-    disabled = {each.label: each.disabled for each in show("train", step="train").button}
+    disabled = {each.label: each.disabled for each in show("notebooks", step="train").button}
     assert disabled == {"Run all": False, "Run from here": True, "Run this step": True}
 
 
 def test_cancel_ends_a_waiting_run(workspace: Workspace) -> None:
     samples.queued(workspace)
-    app = press(show("train"), "Cancel")
+    app = press(show("notebooks"), "Cancel")
     assert only_record(workspace).state.status == "cancelled"
     assert app.title[0].value == "The run was cancelled"
 
@@ -398,11 +398,10 @@ def test_a_prediction_that_was_never_made_says_so(workspace: Workspace) -> None:
 # The parts.
 
 
-def test_addresses_differ_from_the_names_of_the_files() -> None:
-    source = (REPOSITORY / "app.py").read_text("utf-8")
-    for path in (REPOSITORY / "pages").glob("*.py"):
-        assert f'"pages/{path.name}"' in source
-        assert f'url_path="{path.stem}"' not in source
+def test_each_file_is_a_room_whose_address_differs_from_its_name() -> None:
+    stems = {path.stem for path in (REPOSITORY / "pages").glob("*.py")}
+    assert stems <= {room.name for room in rooms.ROOMS}
+    assert stems.isdisjoint(room.address for room in rooms.ROOMS)
 
 
 def test_the_frame_shows_every_room(workspace: Workspace) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pages.parts import rooms
 from pages.parts.loop import Centre, Node
 from pages.parts.stages import STAGES, Facts, gather, node
 from pages.parts.words import article, plain, seconds, several, share
@@ -16,7 +17,7 @@ from pipelines.lifecycle import LIFECYCLE
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
-TRAIN, SERVE = "pages/train.py", "pages/serve.py"
+NOTEBOOKS, SERVE = rooms.file_of(rooms.NOTEBOOKS), rooms.file_of("serve")
 
 
 @dataclass(frozen=True)
@@ -150,33 +151,33 @@ def _next(facts: Facts) -> Next:
         return Next(
             "Runs all six notebooks as they come.",
             "Make a model",
-            TRAIN,
+            NOTEBOOKS,
             query | {"step": "ingest"},
             starts=True,
         )
     query |= {"run": newest.run_id}
     current = newest.state.current
     if newest.state.status in ("queued", "running"):
-        return Next("Watch the notebooks run, cell by cell.", "Watch the run", TRAIN, query)
+        return Next("Watch the notebooks run, cell by cell.", "Watch the run", NOTEBOOKS, query)
     if newest.state.status == "failed" and current:
         return Next(
             "See the cause and what to try.",
             "Look at the failure",
-            TRAIN,
+            NOTEBOOKS,
             query | {"step": current.name},
         )
     if newest.gate is False:
         return Next(
             "Read what the gate found.",
             "Read the evaluation",
-            TRAIN,
+            NOTEBOOKS,
             query | {"step": "evaluate"},
         )
     if serving.champion is None:
         first = next((name for name in LIFECYCLE.road if not newest.done(name)), LIFECYCLE.road[-1])
         title = LIFECYCLE.step(first).title.lower()
         return Next(
-            f"The next step is to {title}.", "Go on", TRAIN, query | {"step": first, "view": "params"}
+            f"The next step is to {title}.", "Go on", NOTEBOOKS, query | {"step": first, "view": "params"}
         )
     if not facts.predictions:
         return Next(
@@ -188,7 +189,7 @@ def _next(facts: Facts) -> Next:
     return Next(
         "Try other params; the gate decides.",
         "Train another",
-        TRAIN,
+        NOTEBOOKS,
         query | {"step": "train", "view": "params"},
     )
 

@@ -30,7 +30,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-ROOMS = {"home": "", "train": "training", "params": "training?view=params&step=train", "serve": "serving"}
+ROOMS = {
+    "home": "",
+    "notebooks": "notebooks-room",
+    "params": "notebooks-room?view=params&step=train",
+    "serve": "serve-room",
+}
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
 LOCAL = {"127.0.0.1", "localhost", None}

@@ -103,7 +103,7 @@ def open_page(page: Page, settings: Settings, path: str = "") -> None:
 def test_the_first_visitor_of_a_fresh_server_may_come_by_a_rooms_own_address(
     flightdeck: Settings, page: Page
 ) -> None:
-    open_page(page, flightdeck, "training?scenario=biopsies")
+    open_page(page, flightdeck, "notebooks-room?scenario=biopsies")
     expect(page.locator("h1")).to_contain_text("biopsies")
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -136,7 +136,7 @@ def test_the_road_from_an_empty_home_to_a_served_prediction(flightdeck: Settings
     keep(page, "4-home-serving")
 
     # and answers a payment, with its trace
-    open_page(page, flightdeck, "serving")
+    open_page(page, flightdeck, "serve-room")
     page.get_by_role("button", name=re.compile("Send")).click()
     expect(page.get_by_text("Prediction id")).to_be_visible(timeout=30_000)
     expect(page.locator("h3", has_text=re.compile(r"^[01]\.\d\d"))).to_be_visible()
@@ -145,7 +145,7 @@ def test_the_road_from_an_empty_home_to_a_served_prediction(flightdeck: Settings
 
 def test_a_refused_param_says_so_and_runs_nothing(flightdeck: Settings, page: Page) -> None:
     # given a day that the biopsies' world does not reach, which the slider alone can't know
-    open_page(page, flightdeck, "training?scenario=biopsies&step=ingest")
+    open_page(page, flightdeck, "notebooks-room?scenario=biopsies&step=ingest")
     before = runs(flightdeck)
     page.get_by_text("Params", exact=True).click()
     slider = page.get_by_role("slider").first
@@ -161,7 +161,7 @@ def test_a_refused_param_says_so_and_runs_nothing(flightdeck: Settings, page: Pa
 
 
 def test_a_run_can_be_cancelled_in_the_browser(flightdeck: Settings, page: Page) -> None:
-    open_page(page, flightdeck, "training?scenario=biopsies")
+    open_page(page, flightdeck, "notebooks-room?scenario=biopsies")
     page.get_by_role("button", name="Run all").click()
     cancel = page.get_by_role("button", name="Cancel")
     expect(cancel).to_be_visible(timeout=30_000)
@@ -170,7 +170,7 @@ def test_a_run_can_be_cancelled_in_the_browser(flightdeck: Settings, page: Page)
     expect(page.locator("h1")).to_contain_text(re.compile("cancel", re.IGNORECASE))
 
 
-@pytest.mark.parametrize("path", ["", "training", "serving"])
+@pytest.mark.parametrize("path", ["", "notebooks-room", "serve-room"])
 def test_a_phone_shows_every_room_without_sideways_scrolling(
     flightdeck: Settings, browser: Browser, path: str
 ) -> None:
@@ -184,7 +184,7 @@ def test_a_phone_shows_every_room_without_sideways_scrolling(
         context.close()
 
 
-@pytest.mark.parametrize("path", ["", "training", "serving"])
+@pytest.mark.parametrize("path", ["", "notebooks-room", "serve-room"])
 def test_the_dark_theme_is_ours(flightdeck: Settings, browser: Browser, path: str) -> None:
     context = browser.new_context(viewport=DESK, color_scheme="dark")
     page = context.new_page()

@@ -1,4 +1,4 @@
-"""Train: set a step's params, run its notebook, watch it cell by cell."""
+"""Notebooks: set a step's params, run its notebook, watch it cell by cell."""
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
