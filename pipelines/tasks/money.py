@@ -64,7 +64,7 @@ def price(prices: Prices, labels: ArrayLike, alerted: ArrayLike, at_stake: Array
     --------
     One fraud of 50 is missed, one of 80 is caught, one honest customer is alerted.
 
-    >>> prices = Prices("EUR", missed=1, missed_column="amount", review=4, false_alarm=10, meaning="")
+    >>> prices = Prices("EUR", missed=1.0, missed_column="amount", review=4.0, false_alarm=10.0, meaning="")
     >>> bill = price(prices, [1, 1, 0, 0], [0, 1, 1, 0], [50, 80, 20, 10])
     >>> bill.missed, bill.reviews, bill.false_alarms, bill.saved
     (50.0, 8.0, 10.0, 62.0)
