@@ -6,19 +6,17 @@ Every command takes --json and then prints one JSON object on stdout; logs go to
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipelines.errors import FlightdeckError, Refused, Unavailable
+from pipelines.commands import keeping
+from pipelines.commands.answer import AsJson, InWorkspace, RunId, ScenarioName
+from pipelines.commands.answer import ignore as _ignore
+from pipelines.commands.answer import say as _print
+from pipelines.commands.answer import speaking as _speaking
+from pipelines.commands.answer import tell as _tell
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.settings import settings
 from pipelines.workspace import DEFAULT_WORKSPACE, Workspace, open_workspace
@@ -34,10 +32,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-InWorkspace = Annotated[str, typer.Option("--workspace", help="Whose workspace.")]
-ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="fraud or biopsies.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="As printed by run, and by run --list.")]
 StepName = Annotated[str | None, typer.Option("--from", metavar="STEP", help="First step to run again.")]
 
 Stage = Literal["staging", "shadow", "canary", "production"]
@@ -214,38 +208,6 @@ def rollback(
 
 
 @cli.command()
-def reset(
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
-    workspace: InWorkspace = DEFAULT_WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
-    """Empty a workspace: its runs, versions and ledger. What it held is moved aside, not deleted."""
-    from pipelines import services, tracking
-    from pipelines.execution.history import list_runs
-
-    with _speaking(as_json):
-        place = open_workspace(workspace)
-        active = [each["run_id"] for each in list_runs(place) if each["status"] in ("queued", "running")]
-        if active:
-            raise Refused(
-                f"Workspace '{workspace}' has runs that have not ended: {', '.join(active)}.",
-                "Cancel them first: python -m pipelines cancel RUN_ID",
-            )
-        if not yes and not typer.confirm(f"Empty workspace '{workspace}'?", err=True):
-            raise typer.Exit(1)
-        with services.ensure(settings(), needed=("mlflow",)):
-            tracking.forget(workspace)
-        aside = place.home.root / "removed" / f"{workspace}-{time.strftime('%Y%m%d-%H%M%S')}"
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(place.root, aside)
-        _print(
-            {"workspace": workspace, "moved_to": str(aside)},
-            [f"Workspace '{workspace}' is empty. What it held is in {aside}."],
-            as_json,
-        )
-
-
-@cli.command()
 def bench(
     name: Annotated[str, typer.Argument(help="notebooks or lifecycle.")],
     rounds: Annotated[int, typer.Option(help="Measured rounds.", min=1, max=20)] = 3,
@@ -257,28 +219,6 @@ def bench(
     with _speaking(as_json):
         result = benches.measure(name, rounds)
         _print(result, benches.lines(result), as_json)
-
-
-@contextmanager
-def _speaking(as_json: bool) -> Iterator[None]:
-    """Turn an error of ours into its two sentences and its exit code."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-    try:
-        yield
-    except FlightdeckError as error:
-        _complain(error, as_json)
-        raise typer.Exit(error.exit_code) from error
-    except ModuleNotFoundError as error:
-        lacking = Unavailable(f"The package '{error.name}' is not installed.", "Install it: make install")
-        _complain(lacking, as_json)
-        raise typer.Exit(lacking.exit_code) from error
-
-
-def _complain(error: FlightdeckError, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps({"error": error.message, "hint": error.hint}) + "\n")
-    else:
-        sys.stderr.write(f"{error.message}\n{error.hint}\n")
 
 
 def _follow(place: Workspace, run_id: str, detach: bool, as_json: bool) -> None:
@@ -334,18 +274,8 @@ def _print_promotion(made: Promotion, as_json: bool) -> None:
     )
 
 
-def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
-def _ignore(_line: str) -> None:
-    """With --json nothing is told on the way."""
-
-
-def _print(value: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
-    sys.stdout.write((json.dumps(value) if as_json else "\n".join(lines)) + "\n")
-    sys.stdout.flush()
+# Commands that have a module of their own, by noun.
+cli.command()(keeping.reset)
 
 
 if __name__ == "__main__":
