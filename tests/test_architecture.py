@@ -54,7 +54,7 @@ OWNERS = {
     "dbos": ("pipelines/execution/queue.py",),
     "circus": ("pipelines/services/supervision.py",),
     "typer": ("pipelines/__main__.py",),
-    "pandera": ("pipelines/validation.py",),
+    "pandera": ("pipelines/validation/schema.py",),
     "dvc": ("pipelines/versioning.py",),
     "dulwich": ("pipelines/versioning.py",),
     "optuna": ("pipelines/tuning.py",),
