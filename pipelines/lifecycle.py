@@ -176,8 +176,8 @@ DEPLOYMENT = Artifact(
 
 LIFECYCLE = Pipeline(
     Step("ingest", "Collect the events", "ingest.ipynb", Ingest, (), (COLLECTED,)),
-    Step("validate", "Validate them", "validate.ipynb", Validate, (COLLECTED,), (VALIDATION,)),
-    Step("clean", "Clean them", "clean.ipynb", Clean, (COLLECTED, VALIDATION), (EVENTS, CLEANING)),
+    Step("validate", "Validate what came", "validate.ipynb", Validate, (COLLECTED,), (VALIDATION,)),
+    Step("clean", "Clean it", "clean.ipynb", Clean, (COLLECTED, VALIDATION), (EVENTS, CLEANING)),
     Step("version", "Keep a version", "version.ipynb", Version, (EVENTS,), (SNAPSHOT,)),
     Step("features", "Compute the features", "features.ipynb", Features, (EVENTS,), (FEATURES,)),
     Step("train", "Train a model", "train.ipynb", Train, (FEATURES,), (MODEL,)),

@@ -55,8 +55,8 @@ OWNERS = {
     "circus": ("pipelines/services/supervision.py",),
     "typer": ("pipelines/__main__.py",),
     "pandera": ("pipelines/validation/schema.py",),
-    "dvc": ("pipelines/versioning.py",),
-    "dulwich": ("pipelines/versioning.py",),
+    "dvc": ("pipelines/versioning/repository.py",),
+    "dulwich": ("pipelines/versioning/repository.py",),
     "optuna": ("pipelines/tuning.py",),
 }
 

@@ -168,5 +168,9 @@ def shown(value: Any) -> str:
 
 
 def with_unit(value: float, column: Column) -> str:
-    """A number with its column's unit: "52.9 EUR"."""
-    return f"{value:,.4g} {column.unit}".rstrip()
+    """A number with its column's unit, to four digits: "52.9 EUR", "10,000 EUR"."""
+    return (
+        f"{round(value):,} {column.unit}".rstrip()
+        if abs(value) >= 1000
+        else f"{value:.4g} {column.unit}".rstrip()
+    )

@@ -57,7 +57,7 @@ def check_values(scenario: Scenario, batch: pd.DataFrame, most_damaged: float) -
         )
 
     if "event_id" in fit:
-        add("twice", "event_id", "Each event is sent once", "was there before")
+        add("twice", "event_id", "Each event is sent once", "has been sent before")
     for name in (each for each in fit if each != "label"):
         add("missing", name, f"'{name}' is filled", "holds nothing")
     for column in (each for each in scenario.columns if each.kind == "number" and each.name in fit):

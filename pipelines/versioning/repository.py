@@ -337,6 +337,8 @@ def _add(workspace: Workspace, scenario: str, table: Path, facts: dict[str, Any]
     os.environ.setdefault("DVC_NO_ANALYTICS", "true")
     # Here and not above: half a second, which only the step that keeps a version pays.
     from dvc.repo import Repo as DvcRepo
+    from dvc.ui import ui
+    from rich.console import Console
 
     target = _root(workspace) / scenario / TABLE
     target.parent.mkdir(exist_ok=True)
@@ -345,12 +347,12 @@ def _add(workspace: Workspace, scenario: str, table: Path, facts: dict[str, Any]
         os.link(table, target)
     except OSError:
         shutil.copyfile(table, target)
-    # DVC speaks to a terminal; a notebook would keep its hints among the outputs.
+    # DVC speaks to a terminal; a notebook would keep what it says among the outputs.
     logging.getLogger("dvc").setLevel(logging.WARNING)
+    ui.error_console = Console(file=io.StringIO(), force_jupyter=False)
     # Its own notes on files go where the data are, not to /var/tmp.
     own = {"core": {"site_cache_dir": str(workspace.home.root / SNAPSHOTS / "tmp")}}
-    silent = io.StringIO()
-    with contextlib.redirect_stderr(silent), DvcRepo(str(_root(workspace)), config=own) as repo:
+    with contextlib.redirect_stderr(io.StringIO()), DvcRepo(str(_root(workspace)), config=own) as repo:
         (stage,) = repo.add(str(target))
         stage.meta = {FACTS: facts}
         stage.dump()
