@@ -38,6 +38,7 @@ ALLOWED = {
     "pipelines.workspace",
 }
 MODULES = {
+    "comparison",
     "evaluation",
     "ingestion",
     "offline",
@@ -266,6 +267,9 @@ def test_readings_are_computed_from_this_run(done):
     assert "equal to the last bit" in said(executed(*done, "features"))
     assert f"{card['train']['rows']:,}" in said(executed(*done, "train"))
     assert report["summary"] in said(executed(*done, "evaluate"))
+    for part in ("slices", "calibration", "money"):
+        assert report[part]["words"] in said(executed(*done, "evaluate"))
+    assert "No version serves yet" in said(executed(*done, "evaluate"))
     assert "The gate says yes" in said(executed(*done, "evaluate"))
     assert f"This is {run.scenario}, version 1; its gate passed" in said(executed(*done, "register"))
     assert "Changed: champion. Requests are answered by version 1." in said(executed(*done, "deploy"))
@@ -285,7 +289,12 @@ def test_mlflow_holds_what_the_notebooks_found(done):
         for entry in found.get("inputs", {}).get("dataset_inputs", []):
             kept[name, "input"] = entry["dataset"]["name"]
 
-    assert kept["evaluate"] == pytest.approx(report["metrics"])
+    intervals = {
+        f"{name}_{end}": value
+        for name, ends in report["intervals"].items()
+        for end, value in zip(("low", "high"), ends, strict=True)
+    }
+    assert kept["evaluate"] == pytest.approx(report["metrics"] | intervals)
     assert kept["ingest"]["labels_known"] < kept["ingest"]["events"]
     assert kept["features"]["largest_difference"] == 0
     assert kept["ingest", "input"] == "events"
