@@ -40,6 +40,7 @@ ALLOWED = {
 MODULES = {
     "comparison",
     "evaluation",
+    "experiment_plots",
     "ingestion",
     "offline",
     "parity",
@@ -48,7 +49,10 @@ MODULES = {
     "registry",
     "tracking",
     "training",
+    "tuning",
 }
+# Steps that print while they work, so that a long cell shows how far it is.
+PRINTING = ("tune",)
 MOST_LINES, MOST_CHARACTERS, MOST_ROWS = 10, 110, 10
 
 pytestmark = pytest.mark.xdist_group("notebooks")  # one process executes them, once
@@ -216,7 +220,8 @@ on_one_world = pytest.mark.parametrize("done", ["biopsies"], indirect=True)
 def done(request, mlflow: str, home: Home) -> tuple[Workspace, Run]:
     """A run of all steps on a small world, in the workspace that JupyterLab opens."""
     workspace = open_workspace(home=home)
-    run = create_run(workspace, request.param, {"ingest": {"size": "small"}}, seed=2)
+    params = {"ingest": {"size": "small"}, "tune": {"trials": 3, "model": "logistic"}}
+    run = create_run(workspace, request.param, params, seed=2)
     for name in LIFECYCLE.names:
         outcome = runner.run_step(workspace.run_folder(run.run_id), name)
         assert outcome.status == "completed", outcome
@@ -243,6 +248,9 @@ def said(notebook: Any) -> str:
 def test_executed_notebooks_show_only_data_sentences_and_small_tables(done):
     for name in LIFECYCLE.names:
         for output in outputs(executed(*done, name)):
+            if output.output_type == "stream" and name in PRINTING:
+                assert output.name == "stdout"
+                continue
             assert output.output_type in ("display_data", "execute_result"), (name, output)
             if PLOTLY_MIMETYPE in output.data:
                 assert set(output.data) == {PLOTLY_MIMETYPE, "text/plain"}

@@ -33,6 +33,7 @@ __all__ = [
     "examine",
     "fit",
     "measure",
+    "precision_gain",
     "precision_with_interval",
     "reliance",
     "score",
@@ -252,6 +253,33 @@ def precision_with_interval(tested: pd.DataFrame, resamples: int, seed: int) -> 
     label = tested["label"].to_numpy(np.int8)
     values = bootstrap.sample_ranking(label, tested["score"], entity, weights)["average_precision"]
     return (float(values[0]), *bootstrap.interval(values[1:]))
+
+
+def precision_gain(
+    tested: pd.DataFrame, before: Floats, after: Floats, resamples: int, seed: int
+) -> dict[str, float]:
+    """By how much average precision is higher with other scores, from the same bootstrap draws.
+
+    Parameters
+    ----------
+    tested : DataFrame with entity and label
+    before, after : ndarray of shape (n_rows,)
+        The two scores of each row.
+
+    Returns
+    -------
+    dict
+        value, low, high.
+    """
+    entity, names = pd.factorize(tested["entity"])
+    weights = bootstrap.resample(len(names), resamples, seed)
+    label = tested["label"].to_numpy(np.int8)
+    first, second = (
+        bootstrap.sample_ranking(label, each, entity, weights)["average_precision"]
+        for each in (before, after)
+    )
+    low, high = bootstrap.interval((second - first)[1:])
+    return {"value": round(float((second - first)[0]), 6), "low": round(low, 6), "high": round(high, 6)}
 
 
 def reliance(
