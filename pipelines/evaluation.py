@@ -6,12 +6,14 @@ gate says for each rule what was found, what was expected and why it matters.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipelines.errors import BadInput
 from pipelines.ingestion import known
 from pipelines.lifecycle import Evaluate, Train
 from pipelines.scenarios.scenario import DAY_S, Scenario, alerts_in
@@ -69,15 +71,15 @@ def evaluate(
     Returns
     -------
     dict
-        What `tasks.classification.measure` returns, and summary (the result as a sentence), windows
-        (days since day 0), rows, positives, entities, alerts_per_day, resamples, threshold,
-        baseline_feature, gate {passed, reasons}.
+        What `tasks.classification.measure` and `examine` return, and summary (the result as a
+        sentence), windows (days since day 0), rows, positives, entities, alerts_per_day, resamples,
+        threshold, baseline_feature, gate {passed, reasons}.
     """
-    tested = tested_rows(scenario, features, fitted)
+    task, tested = find_task(scenario.task), tested_rows(scenario, features, fitted)
     positives, alerts = int(tested["label"].sum()), alerts_in(scenario, features)
-    report: dict[str, Any] = find_task(scenario.task).measure(
-        tested, alerts, fitted.card["threshold"], params.resamples, seed
-    )
+    report: dict[str, Any] = task.measure(tested, alerts, fitted.card["threshold"], params.resamples, seed)
+    values = _features_of(features, tested)
+    report |= task.examine(scenario, tested, values, fitted.card, params.resamples, seed)
     reasons = [
         _scores_differ(scenario, tested),
         _enough_positives(scenario, tested),
@@ -144,6 +146,72 @@ def compare_splits(
     return pd.DataFrame.from_dict(compared, orient="index").astype({"learnt_from": int, "tested_on": int})
 
 
+def compare_models(
+    scenario: Scenario,
+    features: pd.DataFrame,
+    models: Mapping[str, FittedModel],
+    resamples: int = 400,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Whether the second of two models is better than the first, on rows that neither has learnt from.
+
+    They are the test rows of the model that was trained last; the other learnt from days before those.
+    Both are scored on the same rows and the same bootstrap draws.
+
+    Parameters
+    ----------
+    features : DataFrame
+        As `features.offline.compute` makes it; must reach to the later model's test.
+    models : mapping of two
+        By the name that the words should use, such as "version 3".
+
+    Returns
+    -------
+    dict
+        What `tasks.paired.compare_scores` returns, and window {from, until} (days), rows, positives.
+
+    Raises
+    ------
+    BadInput
+        There are not two models, they take other features than `features` holds, or `features` ends
+        before the test.
+    """
+    if len(models) != 2:
+        raise BadInput(f"{len(models)} models can't be compared in a pair.", "Give two, of different names.")
+    for name, each in models.items():
+        absent = [column for column in each.card["features"] if column not in features]
+        if absent:
+            raise BadInput(
+                f"{name} takes the feature '{absent[0]}', which is not computed now.",
+                "Compare models that were trained on the same features.",
+            )
+    newest = max(models.values(), key=lambda each: (each.card["test"]["from"], each.card["test"]["until"]))
+    tested = tested_rows(scenario, features, newest)
+    if tested.empty:
+        raise BadInput(
+            "These features hold no labelled events of the test.",
+            "Take the features of the newer of the two runs.",
+        )
+    task, values = find_task(scenario.task), _features_of(features, tested)
+    stake = scenario.prices.missed_column
+    window = newest.card["test"]
+    compared: dict[str, Any] = task.compare_scores(
+        tested,
+        {name: task.score(each.model, values[each.card["features"]]) for name, each in models.items()},
+        {name: each.card["threshold"] for name, each in models.items()},
+        alerts_in(scenario, features),
+        scenario.prices,
+        values[stake] if stake else None,
+        resamples,
+        seed,
+    )
+    return compared | {
+        "window": {end: window[end] // DAY_S for end in ("from", "until")},
+        "rows": len(tested),
+        "positives": int(tested["label"].sum()),
+    }
+
+
 def tested_rows(scenario: Scenario, features: pd.DataFrame, fitted: FittedModel) -> pd.DataFrame:
     """The events of the test, each with its score.
 
@@ -185,6 +253,11 @@ def _score_rows(scenario: Scenario, rows: pd.DataFrame, fitted: FittedModel) -> 
             "baseline": rows[scenario.baseline],
         }
     ).reset_index(drop=True)
+
+
+def _features_of(features: pd.DataFrame, tested: pd.DataFrame) -> pd.DataFrame:
+    """The features of the tested rows, in their order."""
+    return features.set_index("event_id").loc[tested["event_id"]]
 
 
 def _between(rows: pd.DataFrame, from_s: int, until_s: int) -> pd.Series[bool]:

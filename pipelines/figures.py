@@ -273,6 +273,19 @@ def zone(figure: go.Figure, start: float, end: float, word: str) -> None:
     _reach(figure, [end])
 
 
+def noise(figure: go.Figure, low: float, high: float, word: str) -> None:
+    """Shade right across from `low` to `high`: what luck alone could make."""
+    figure.add_hrect(
+        y0=low,
+        y1=high,
+        fillcolor=_faint(ROLES["reference"].light),
+        line_width=0,
+        layer="below",
+        annotation={"text": word, "font": {"color": MUTED.light, "size": 12}, "name": "noise"},
+        annotation_position="bottom left",
+    )
+
+
 def describe_as(figure: go.Figure, words: str) -> None:
     """Say in a sentence or two what the figure shows, for those who can't see it."""
     figure.update_layout(meta={**(figure.layout.meta or {}), "alt": words})

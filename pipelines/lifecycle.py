@@ -130,6 +130,32 @@ class Train(Params):
     )
 
 
+class Tune(Params):
+    model: Literal["any", "logistic", "forest", "boosting"] = Field(
+        "any", description="Which kind of model to search among."
+    )
+    trials: int = Field(
+        20, ge=3, le=200, description="Models to try at most.", json_schema_extra={"unit": "models"}
+    )
+    seconds: int = Field(
+        60,
+        ge=5,
+        le=3600,
+        description="No further model is begun after this time.",
+        json_schema_extra={"unit": "seconds"},
+    )
+    train_days: int = Field(
+        21, ge=1, le=120, description="Length of the training window.", json_schema_extra={"unit": "days"}
+    )
+    test_days: int = Field(
+        7,
+        ge=1,
+        le=60,
+        description="Length of the test that is left untouched, and of the validation before it.",
+        json_schema_extra={"unit": "days"},
+    )
+
+
 class Evaluate(Params):
     resamples: int = Field(
         200,
@@ -165,6 +191,7 @@ EVENTS = Artifact("events", "data/events.parquet", "table")
 CLEANING = Artifact("cleaning", "reports/cleaning.json", "report")
 SNAPSHOT = Artifact("snapshot", "receipts/snapshot.json", "receipt", fields=("digest", "rows"))
 FEATURES = Artifact("features", "data/features.parquet", "table")
+TUNING = Artifact("tuning", "reports/tuning.json", "report")
 MODEL = Artifact("model", "model", "model")
 EVALUATION = Artifact("evaluation", "reports/evaluation.json", "report")
 REGISTRATION = Artifact(
@@ -180,6 +207,7 @@ LIFECYCLE = Pipeline(
     Step("clean", "Clean it", "clean.ipynb", Clean, (COLLECTED, VALIDATION), (EVENTS, CLEANING)),
     Step("version", "Keep a version", "version.ipynb", Version, (EVENTS,), (SNAPSHOT,)),
     Step("features", "Compute the features", "features.ipynb", Features, (EVENTS,), (FEATURES,)),
+    Step("tune", "Search for better params", "tune.ipynb", Tune, (FEATURES,), (TUNING,), on_demand=True),
     Step("train", "Train a model", "train.ipynb", Train, (FEATURES,), (MODEL,)),
     Step("evaluate", "Evaluate it", "evaluate.ipynb", Evaluate, (FEATURES, MODEL), (EVALUATION,)),
     Step("register", "Register a version", "register.ipynb", Register, (MODEL, EVALUATION), (REGISTRATION,)),

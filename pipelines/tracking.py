@@ -48,9 +48,6 @@ RUN_FILE = "mlflow_run"
 
 MLFLOW_STATUS: dict[str, MlflowStatus] = {"completed": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
 
-# MLflow's data types by pandas' kind of a column; anything else is shown as text.
-_COLUMN_TYPES = {"i": "long", "u": "long", "f": "double", "b": "boolean", "M": "datetime"}
-
 # The workspace that `close_run` means: each thread has its own, as pages serve several learners.
 _connected: ContextVar[str] = ContextVar("flightdeck_mlflow_workspace")
 
@@ -166,28 +163,14 @@ def forget(workspace: str) -> None:
 
 def log_input(step: StepFiles, name: str, table: pd.DataFrame, digest: str) -> None:
     """Record which data the step worked on: name, digest, columns and size, not the rows."""
-    columns = [
-        {
-            "name": str(column),
-            "type": _COLUMN_TYPES.get(getattr(kind, "kind", ""), "string"),
-            "required": True,
-        }
-        for column, kind in table.dtypes.items()
-    ]
-    dataset = {
-        "name": name,
-        "digest": digest,
-        "source_type": "local",
-        "source": json.dumps({"uri": f"{step.run.workspace}/runs/{step.run.run_id}/{name}"}),
-        "schema": json.dumps({"mlflow_colspec": columns}),
-        "profile": json.dumps({"num_rows": len(table), "num_elements": int(table.size)}),
-    }
+    uri = f"{step.run.workspace}/runs/{step.run.run_id}/{name}"
+    dataset = mlflow_server.describe_table(table, name, digest, uri)
     context = {"key": "mlflow.data.context", "value": step.step.name}
     call(
         step.run.workspace,
         "POST",
         "runs/log-inputs",
-        run_id=_run_of(step),
+        run_id=run_of(step),
         datasets=[{"tags": [context], "dataset": dataset}],
     )
 
@@ -209,7 +192,7 @@ def log_metrics(step: StepFiles, metrics: Mapping[str, float]) -> None:
         step.run.workspace,
         "POST",
         "runs/log-batch",
-        run_id=_run_of(step),
+        run_id=run_of(step),
         metrics=[
             {"key": name, "value": float(value), "timestamp": now_ms, "step": 0} | about
             for name, value in metrics.items()
@@ -222,7 +205,7 @@ def log_figure(step: StepFiles, figure: Any, name: str) -> None:
 
     Plotly's own HTML would take 4 MB a figure, and its pictures a browser.
     """
-    run_id = _run_of(step)
+    run_id = run_of(step)
     _store(step.run.workspace, run_id, f"figures/{name}.json", figure.to_json().encode())
     if figure_svg.can_draw(figure):
         _store(step.run.workspace, run_id, f"figures/{name}.svg", figure_svg.draw(figure).encode())
@@ -231,7 +214,22 @@ def log_figure(step: StepFiles, figure: Any, name: str) -> None:
 def log_report(step: StepFiles, report: Mapping[str, Any], name: str) -> None:
     """Keep a report as JSON."""
     content = json.dumps(report, indent=1, sort_keys=True).encode()
-    _store(step.run.workspace, _run_of(step), f"reports/{name}.json", content)
+    _store(step.run.workspace, run_of(step), f"reports/{name}.json", content)
+
+
+def log_result(step: StepFiles, report: Mapping[str, Any], name: str) -> None:
+    """Keep a report of metrics with intervals, and its numbers as metrics: `auc`, `auc_low`, `auc_high`.
+
+    Parameters
+    ----------
+    report : mapping
+        metrics, and intervals [low, high] of the same names; a number that does not exist is None.
+    """
+    log_report(step, report, name)
+    numbers = dict(report["metrics"])
+    for metric, (low, high) in report["intervals"].items():
+        numbers |= {f"{metric}_low": low, f"{metric}_high": high}
+    log_metrics(step, {key: value for key, value in numbers.items() if value is not None})
 
 
 def log_model(step: StepFiles, fitted: Any, card: Mapping[str, Any], example: pd.DataFrame) -> str:
@@ -262,7 +260,7 @@ def log_model(step: StepFiles, fitted: Any, card: Mapping[str, Any], example: pd
     """
     return mlflow_models.log_model(
         step.run.workspace,
-        _run_of(step),
+        run_of(step),
         step.run.scenario,
         fitted,
         saved=step.path(MODEL.name),
@@ -328,7 +326,7 @@ def _open_parent(
         tags = read_tags(found["data"])
         if tags["flightdeck.kind"] == "step":
             attempts.setdefault(tags["flightdeck.step"], []).append(found)
-        else:
+        elif tags["flightdeck.kind"] == "run":
             parent = found
     if parent is None:
         parent = _make_parent(run, experiment, params)
@@ -363,7 +361,7 @@ def _store(workspace: str, run_id: str, name: str, content: bytes) -> None:
     mlflow_server.upload(workspace, _home_of(workspace, run_id)[1], name, content)
 
 
-def _run_of(step: StepFiles) -> str:
+def run_of(step: StepFiles) -> str:
     """The MLflow run that was opened for this attempt, or one for a notebook opened by hand."""
     try:
         return (step.attempt / RUN_FILE).read_text("utf-8").strip()

@@ -73,7 +73,7 @@ def running(workspace: Workspace, step: str = "train", cells: int = 3, base: str
     clock = Clock(folder, time.time() - 12)
     clock.tell("run_queued")
     clock.tell("run_started", mlflow_run="0" * 32)
-    for name in LIFECYCLE.names[: LIFECYCLE.names.index(step)]:
+    for name in LIFECYCLE.road[: LIFECYCLE.road.index(step)]:
         write_outputs(folder, name, run.run_id, 2, True)
         execute(folder, name, clock)
     execute(folder, step, clock, stop_after=cells)
@@ -88,7 +88,7 @@ def failed(workspace: Workspace, step: str = "train") -> Run:
     clock = Clock(folder, time.time() - 300)
     clock.tell("run_queued")
     clock.tell("run_started", mlflow_run="0" * 32)
-    for name in LIFECYCLE.names[: LIFECYCLE.names.index(step)]:
+    for name in LIFECYCLE.road[: LIFECYCLE.road.index(step)]:
         write_outputs(folder, name, run.run_id, 2, True)
         execute(folder, name, clock)
     execute(folder, step, clock, stop_after=2, error=True)

@@ -11,7 +11,16 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipelines.errors import BadInput
 from pipelines.lifecycle import Train
-from pipelines.tasks import alerts, bootstrap, classification, find_task, metrics
+from pipelines.tasks import (
+    alerts,
+    bootstrap,
+    calibration,
+    classification,
+    find_task,
+    metrics,
+    money,
+    slices,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +31,7 @@ def scored() -> tuple[np.ndarray, np.ndarray]:
     return labels, np.round(random.normal(size=3000) + 1.2 * labels, 1)
 
 
-@pytest.mark.parametrize("module", [metrics, alerts, bootstrap])
+@pytest.mark.parametrize("module", [metrics, alerts, bootstrap, calibration, money, slices])
 def test_examples_in_the_docstrings_are_true(module):
     result = doctest.testmod(module)
 

@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipelines import evaluation, training
+from pipelines.errors import BadInput
 from pipelines.evaluation import BLOCKED_DAYS, evaluate
 from pipelines.features import offline
 from pipelines.ingestion import collect, known
@@ -20,6 +21,7 @@ from pipelines.scenarios import SCENARIOS, Scenario, find_scenario
 from pipelines.scenarios.fraud import FRAUD
 from pipelines.scenarios.scenario import DAY_S, Size, alerts_in
 from pipelines.tasks import plots
+from pipelines.tasks.paired import compare_scores
 from pipelines.training import FittedModel
 
 PARAMS = Evaluate()
@@ -162,6 +164,7 @@ def test_scores_that_are_not_numbers_fail_the_gate_and_nothing_is_measured(featu
     report = evaluate(FRAUD, features, replace(fitted, model=Broken()), PARAMS, seed=1)
 
     assert set(report["metrics"].values()) == {None}
+    assert (report["slices"], report["calibration"], report["money"]) == (None, None, None)
     assert "can't be measured" in report["summary"]
     assert not report["gate"]["passed"]
     assert "1 not a number" in report["gate"]["reasons"][0]["found"]
@@ -219,6 +222,117 @@ def test_a_split_at_random_promises_more_than_time_keeps():
         found.append(splits.loc["at random", "average_precision"] - honest)
 
     assert np.mean(found) > 0.05
+
+
+def test_a_model_compared_with_itself_differs_by_exactly_nothing(features, fitted):
+    found = evaluation.compare_models(FRAUD, features, {"one": fitted, "two": fitted}, resamples=50)
+
+    for figure in found["figures"].values():
+        assert (figure["difference"], figure["low"], figure["high"]) == (0, 0, 0)
+        assert figure["verdict"] == "no difference"
+    assert "no difference between one and two that luck could not make" in found["words"]
+
+
+def test_a_comparison_agrees_with_each_models_own_report(features, fitted, report):
+    # given a model that has learnt next to nothing, on the same windows
+    weak = training.fit(FRAUD, features, Train(model="logistic", regularisation=1000), seed=3)
+    its = evaluate(FRAUD, features, weak, PARAMS, seed=3)
+
+    found = evaluation.compare_models(FRAUD, features, {"strong": fitted, "weak": weak}, resamples=100)
+
+    for name in ("auc", "average_precision", "card_precision"):
+        expected = [report["metrics"][name], its["metrics"][name]]
+        assert found["figures"][name]["values"] == pytest.approx(expected, abs=1e-6)
+        assert found["figures"][name]["difference"] == pytest.approx(expected[1] - expected[0], abs=2e-6)
+    saved = [each["money"]["per_day_saved"]["value"] for each in (report, its)]
+    assert found["figures"]["saved_a_day"]["values"] == pytest.approx(saved, abs=0.01)
+    assert found["window"] == report["windows"]["test"]
+
+
+def test_a_model_that_scores_at_random_is_worse_beyond_luck(features, fitted):
+    rng = np.random.default_rng(1)
+
+    class Guessing:
+        n_features_in_ = len(fitted.card["features"])
+
+        def predict_proba(self, matrix):
+            return np.column_stack([rng.random(len(matrix))] * 2)
+
+    models = {"ours": fitted, "guessing": replace(fitted, model=Guessing())}
+    found = evaluation.compare_models(FRAUD, features, models, resamples=100)
+
+    assert found["figures"]["average_precision"]["verdict"] == "worse"
+    assert found["figures"]["auc"]["high"] < 0
+    assert "guessing" in found["words"]
+    assert "less than ours" in found["words"]
+
+
+def test_models_of_two_days_are_compared_on_the_later_test(features, fitted):
+    # given one that was trained when five days less had passed
+    past = features[features["event_time"] < training.today(features) - 5 * DAY_S]
+    older = training.fit(FRAUD, past, Train(model="logistic"), seed=3)
+
+    found = evaluation.compare_models(FRAUD, features, {"older": older, "newer": fitted}, resamples=20)
+
+    assert found["window"]["from"] == fitted.card["test"]["from"] // DAY_S
+
+
+@pytest.mark.parametrize("wrong", ["one model", "other features", "too early"])
+def test_what_can_not_be_compared_says_why(features, fitted, wrong):
+    models, table = {"a": fitted, "b": fitted}, features
+    if wrong == "one model":
+        models = {"a": fitted}
+    elif wrong == "other features":
+        table = features.drop(columns="night")
+    else:
+        table = features[features["event_time"] < fitted.card["test"]["from"]]
+
+    with pytest.raises(BadInput) as error:
+        evaluation.compare_models(FRAUD, table, models)
+
+    assert error.value.hint
+
+
+def test_the_higher_auc_that_earns_less_is_called_out():
+    # given five frauds, one of them large: one model ranks them best and misses the large one
+    day, label = np.zeros(200, int), np.array([1] * 5 + [0] * 195)
+    stake = np.array([1000.0] + [5.0] * 199)
+    best = np.concatenate([[0.3], [0.9] * 4, np.linspace(0, 0.2, 195)])
+    earns = np.concatenate([[0.9], [0.05] * 4, np.linspace(0, 0.2, 195)])
+    rows = pd.DataFrame({"day": day, "entity": range(200), "label": label})
+
+    found = compare_scores(
+        rows,
+        {"ranks": best, "earns": earns},
+        {"ranks": 0.5, "earns": 0.5},
+        5,
+        FRAUD.prices,
+        stake,
+        50,
+        1,
+    )
+
+    assert "The higher AUC does not earn more: ranks has it, earns saves more." in found["words"]
+
+
+def test_slices_calibration_and_money_are_of_the_tested_rows(features, fitted, report):
+    assert report["slices"]["all"]["rows"] == report["rows"]
+    for each in report["slices"]["by"]:
+        assert sum(part["positives"] for part in each["parts"]) == report["positives"]
+    assert sum(each["rows"] for each in report["calibration"]["table"]) == report["rows"]
+    here = report["money"]["at_threshold"]
+    assert here["alerts"] == report["at_threshold"]["flagged"]
+    assert here["found"] == report["at_threshold"]["recall"]
+    assert here["without"] == report["money"]["curve"][0]["total"]
+
+
+def test_training_that_counts_classes_alike_breaks_the_promise_of_scores(features, report):
+    balanced = training.fit(FRAUD, features, Train(balance="balanced"), seed=3)
+
+    found = evaluate(FRAUD, features, balanced, PARAMS, seed=3)["calibration"]
+
+    assert found["error"] > 5 * report["calibration"]["error"]
+    assert "counted both classes alike" in found["words"]
 
 
 def test_figures_say_in_words_what_they_show(features, fitted, report):

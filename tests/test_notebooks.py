@@ -40,7 +40,9 @@ ALLOWED = {
 MODULES = {
     "cleaning",
     "data_plots",
+    "comparison",
     "evaluation",
+    "experiment_plots",
     "ingestion",
     "offline",
     "parity",
@@ -51,7 +53,10 @@ MODULES = {
     "training",
     "validation",
     "versioning",
+    "tuning",
 }
+# Steps that print while they work, so that a long cell shows how far it is.
+PRINTING = ("tune",)
 MOST_LINES, MOST_CHARACTERS, MOST_ROWS = 10, 110, 10
 
 pytestmark = pytest.mark.xdist_group("notebooks")  # one process executes them, once
@@ -219,7 +224,8 @@ on_one_world = pytest.mark.parametrize("done", ["biopsies"], indirect=True)
 def done(request, mlflow: str, home: Home) -> tuple[Workspace, Run]:
     """A run of all steps on a small world, in the workspace that JupyterLab opens."""
     workspace = open_workspace(home=home)
-    run = create_run(workspace, request.param, {"ingest": {"size": "small"}}, seed=2)
+    params = {"ingest": {"size": "small"}, "tune": {"trials": 3, "model": "logistic"}}
+    run = create_run(workspace, request.param, params, seed=2)
     for name in LIFECYCLE.names:
         outcome = runner.run_step(workspace.run_folder(run.run_id), name)
         assert outcome.status == "completed", outcome
@@ -246,6 +252,9 @@ def said(notebook: Any) -> str:
 def test_executed_notebooks_show_only_data_sentences_and_small_tables(done):
     for name in LIFECYCLE.names:
         for output in outputs(executed(*done, name)):
+            if output.output_type == "stream" and name in PRINTING:
+                assert output.name == "stdout"
+                continue
             assert output.output_type in ("display_data", "execute_result"), (name, output)
             if PLOTLY_MIMETYPE in output.data:
                 assert set(output.data) == {PLOTLY_MIMETYPE, "text/plain"}
@@ -270,6 +279,9 @@ def test_readings_are_computed_from_this_run(done):
     assert "equal to the last bit" in said(executed(*done, "features"))
     assert f"{card['train']['rows']:,}" in said(executed(*done, "train"))
     assert report["summary"] in said(executed(*done, "evaluate"))
+    for part in ("slices", "calibration", "money"):
+        assert report[part]["words"] in said(executed(*done, "evaluate"))
+    assert "No version serves yet" in said(executed(*done, "evaluate"))
     assert "The gate says yes" in said(executed(*done, "evaluate"))
     assert f"This is {run.scenario}, version 1; its gate passed" in said(executed(*done, "register"))
     assert "Changed: champion. Requests are answered by version 1." in said(executed(*done, "deploy"))
@@ -289,7 +301,12 @@ def test_mlflow_holds_what_the_notebooks_found(done):
         for entry in found.get("inputs", {}).get("dataset_inputs", []):
             kept[name, "input"] = entry["dataset"]["name"]
 
-    assert kept["evaluate"] == pytest.approx(report["metrics"])
+    intervals = {
+        f"{name}_{end}": value
+        for name, ends in report["intervals"].items()
+        for end, value in zip(("low", "high"), ends, strict=True)
+    }
+    assert kept["evaluate"] == pytest.approx(report["metrics"] | intervals)
     assert kept["ingest"]["labels_known"] < kept["ingest"]["events"]
     assert kept["features"]["largest_difference"] == 0
     assert kept["ingest", "input"] == "collected"

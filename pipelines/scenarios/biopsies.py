@@ -24,6 +24,7 @@ from pipelines.scenarios.scenario import (
     Prices,
     Scenario,
     Size,
+    Slice,
     Task,
     Value,
 )
@@ -100,6 +101,16 @@ class Biopsies:
             "A new microscope",
             f"Lengths are measured {MAGNIFICATION:g} times as large from that day on, and areas accordingly.",
         ),
+    )
+
+    slices: tuple[Slice, ...] = (
+        Slice(
+            "Size",
+            "mean_radius",
+            ("with small nuclei", "with nuclei of middle size", "with large nuclei"),
+            edges=(12.0, 16.0),
+        ),
+        Slice("Dents", "mean_concavity", ("with a smooth edge", "with a dented edge"), edges=(0.06,)),
     )
 
     def length(self, size: Size) -> int:

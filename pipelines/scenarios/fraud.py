@@ -35,6 +35,7 @@ from pipelines.scenarios.scenario import (
     Prices,
     Scenario,
     Size,
+    Slice,
     Task,
     Value,
 )
@@ -162,6 +163,29 @@ class Fraud:
             "inflation",
             "Prices double",
             f"Every amount is multiplied by {INFLATION:g} from that day on; who is a thief does not change.",
+        ),
+    )
+
+    slices: tuple[Slice, ...] = (
+        Slice(
+            "Amount",
+            "amount",
+            ("below 20 EUR", "of 20 to 50 EUR", "of 50 to 100 EUR", "of 100 to 220 EUR", "above 220 EUR"),
+            edges=(20.0, 50.0, 100.0, 220.0),
+        ),
+        Slice("Hour", "night", ("by day", "at night"), edges=(0.5,)),
+        Slice("Day", "weekend", ("on weekdays", "at the weekend"), edges=(0.5,)),
+        Slice(
+            "Customer",
+            "customer_count_30d",
+            ("of customers with few payments", "of usual customers", "of busy customers"),
+            edges=(30.0, 90.0),
+        ),
+        Slice(
+            "Terminal",
+            "terminal_labelled_30d",
+            ("at quiet terminals", "at usual terminals", "at busy terminals"),
+            edges=(24.0, 36.0),
         ),
     )
 

@@ -7,6 +7,7 @@ which scenario they work for: they read what it declares here, and dispatch on i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import pandas as pd
@@ -152,6 +153,37 @@ class Begun:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """A way to part the events, for asking whether a model is as good on each part.
+
+    Attributes
+    ----------
+    name : str
+        What the parts differ in: "Amount".
+    column : str
+        The feature that parts them.
+    labels : tuple of str
+        One for each part, as it follows on "payments": "of 100 to 220 EUR".
+    edges : tuple of float
+        Rising. For parts of a number: the first lies below the first edge, each other begins at an edge.
+    values : tuple of str
+        For parts of a category, in place of edges: the value of each part.
+    """
+
+    name: str
+    column: str
+    labels: tuple[str, ...]
+    edges: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        parts = len(self.values) or len(self.edges) + 1
+        rising = all(low < high for low, high in pairwise(self.edges))
+        if bool(self.values) == bool(self.edges) or parts != len(self.labels) or not rising:
+            raise ValueError(f"slice '{self.name}': give rising edges or values, and a label for each part")
+
+
+@dataclass(frozen=True)
 class Prices:
     """What decisions cost; a model is worth what it saves against deciding nothing.
 
@@ -217,6 +249,8 @@ class Scenario(Protocol):
         What decisions cost here.
     episodes : tuple of Episode
         What can happen to this world.
+    slices : tuple of Slice
+        The parts of the events that an evaluation looks at one by one.
     """
 
     name: str
@@ -238,6 +272,7 @@ class Scenario(Protocol):
     alert_entities: int
     prices: Prices
     episodes: tuple[Episode, ...]
+    slices: tuple[Slice, ...]
 
     def length(self, size: Size) -> int:
         """Days that the world of that size lasts; at most `days`."""

@@ -106,6 +106,29 @@ def alert_precision(
     return shares
 
 
+def sample_alerts(
+    days: Ints, entities: Ints, labels: ArrayLike, scores: ArrayLike, k: int, weights: Floats
+) -> tuple[Floats, Floats]:
+    """Share of right alerts: of each day, and its mean over days.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples, n_entities)
+
+    Returns
+    -------
+    tuple of two ndarrays
+        Of each day, shape (n_days,); and the mean, of the rows themselves first, then of every bootstrap
+        sample, shape (1 + n_samples,). A day on which a sample holds no entity is left out of its mean.
+    """
+    ranked = alert_days(days, entities, labels, scores)
+    by_day = alert_precision(ranked, weights.shape[1], k)[0]
+    daily = alert_precision(ranked, weights.shape[1], k, weights)
+    known = np.isfinite(daily)
+    total, count = np.where(known, daily, 0.0).sum(axis=1), known.sum(axis=1)
+    return by_day, np.append(by_day.mean(), ratio(total, count))
+
+
 def alert_threshold(days: NDArray[np.int64], entities: NDArray[Any], scores: Floats, k: int) -> float:
     """The score from which on about `k` entities a day are alerted.
 

@@ -7,8 +7,10 @@ occurs in each sample, which every metric takes as weights; and the interval of 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from pipelines.tasks.metrics import Floats
+from pipelines.tasks import metrics
+from pipelines.tasks.metrics import Floats, Ints
 
 # Weights of this many rows × samples are held at once (8 bytes each): 64 MB.
 CHUNK_CELLS = 8_000_000
@@ -38,6 +40,30 @@ def resample(clusters: int, samples: int, seed: int) -> Floats:
     """
     random = np.random.default_rng(seed)
     return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=samples).astype(np.float64)
+
+
+def sample_ranking(labels: ArrayLike, scores: ArrayLike, entity: Ints, weights: Floats) -> dict[str, Floats]:
+    """AUC and average precision: of the rows themselves first, then of every bootstrap sample.
+
+    Parameters
+    ----------
+    labels, scores : array, shape (n_rows,)
+    entity : ndarray of int64, shape (n_rows,)
+        Code 0, 1, … of each row's entity.
+    weights : ndarray of shape (n_samples, n_entities)
+        As `resample` makes them.
+
+    Returns
+    -------
+    dict of ndarray of shape (1 + n_samples,)
+    """
+    ranking = metrics.rank(labels, scores)
+    auc, precision = [metrics.roc_auc(ranking)], [metrics.average_precision(ranking)]
+    for part in chunks(len(weights), len(entity)):
+        of_rows = weights[part][:, entity]
+        auc.append(metrics.roc_auc(ranking, of_rows))
+        precision.append(metrics.average_precision(ranking, of_rows))
+    return {"auc": np.concatenate(auc), "average_precision": np.concatenate(precision)}
 
 
 def interval(values: Floats) -> tuple[float, float]:

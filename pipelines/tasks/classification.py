@@ -6,6 +6,7 @@ pipeline whose score is the probability of label 1, and a report of its metrics 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,24 @@ from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 
 from pipelines.errors import BadInput
 from pipelines.lifecycle import Train
-from pipelines.tasks import alerts, bootstrap, metrics
+from pipelines.scenarios.scenario import Scenario
+from pipelines.tasks import alerts, bootstrap, calibration, metrics, money, slices
+from pipelines.tasks.metrics import plain_number as _plain
+from pipelines.tasks.paired import compare_scores
 
 Floats = NDArray[np.float64]
+
+__all__ = [
+    "build",
+    "compare_scores",
+    "examine",
+    "fit",
+    "measure",
+    "precision_gain",
+    "precision_with_interval",
+    "reliance",
+    "score",
+]
 
 METRICS = ("auc", "average_precision", "card_precision")
 # Enough points for a smooth curve; few enough for a report that a person can open.
@@ -154,19 +170,17 @@ def measure(tested: pd.DataFrame, k: int, threshold: float, resamples: int, seed
         samples), by_day, curve and at_threshold. A number that does not exist is None: all of them
         when the rows hold one label only, or a score that is not a number.
     """
-    if tested["label"].nunique() < 2 or not np.isfinite(tested[["score", "baseline"]]).all(axis=None):
+    if not _measurable(tested):
         return _unmeasured()
     day, label = tested["day"].to_numpy(np.int64), tested["label"].to_numpy(np.int8)
     entity, names = pd.factorize(tested["entity"])
     weights = bootstrap.resample(len(names), resamples, seed)
-    samples = {"model": _sampled(label, tested["score"], entity, weights)}
-    samples["baseline"] = _sampled(label, tested["baseline"], entity, weights)
-    by_day = {}
+    samples, by_day = {}, {}
     for who, column in (("model", "score"), ("baseline", "baseline")):
-        ranked = alerts.alert_days(day, entity, label, tested[column])
-        by_day[who] = alerts.alert_precision(ranked, len(names), k)[0]
-        daily = alerts.alert_precision(ranked, len(names), k, weights)
-        samples[who]["card_precision"] = np.append(by_day[who].mean(), _mean_of_known(daily))
+        samples[who] = bootstrap.sample_ranking(label, tested[column], entity, weights)
+        by_day[who], samples[who]["card_precision"] = alerts.sample_alerts(
+            day, entity, label, tested[column], k, weights
+        )
     gain = samples["model"]["average_precision"] - samples["baseline"]["average_precision"]
     return {
         "metrics": {name: _plain(samples["model"][name][0]) for name in METRICS},
@@ -188,6 +202,45 @@ def measure(tested: pd.DataFrame, k: int, threshold: float, resamples: int, seed
     }
 
 
+def examine(
+    scenario: Scenario,
+    tested: pd.DataFrame,
+    values: pd.DataFrame,
+    card: Mapping[str, Any],
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """What the scores are worth beyond their ranking: part by part, as probabilities, in money.
+
+    Parameters
+    ----------
+    tested : DataFrame
+        As `measure` takes it.
+    values : DataFrame of shape (n_rows, …)
+        The features of the tested rows, in the same order.
+    card : mapping
+        The model's: its threshold, and the params it was trained with.
+
+    Returns
+    -------
+    dict
+        slices (`slices.compare_slices`), calibration (`calibration.calibrate`) and money
+        (`money.weigh`); each None where `measure` measures nothing.
+    """
+    if not _measurable(tested):
+        return {"slices": None, "calibration": None, "money": None}
+    threshold, stake = card["threshold"], scenario.prices.missed_column
+    return {
+        "slices": slices.compare_slices(scenario, tested, values, threshold, resamples, seed),
+        "calibration": calibration.calibrate(
+            tested["label"], tested["score"], card["params"].get("balance") == "balanced"
+        ),
+        "money": money.weigh(
+            scenario.prices, tested, values[stake] if stake else None, threshold, resamples, seed
+        ),
+    }
+
+
 def precision_with_interval(tested: pd.DataFrame, resamples: int, seed: int) -> tuple[float, float, float]:
     """Average precision of tested rows, and the two ends of its 95% interval; see `measure`.
 
@@ -197,10 +250,36 @@ def precision_with_interval(tested: pd.DataFrame, resamples: int, seed: int) -> 
         return np.nan, np.nan, np.nan
     entity, names = pd.factorize(tested["entity"])
     weights = bootstrap.resample(len(names), resamples, seed)
-    values = _sampled(tested["label"].to_numpy(np.int8), tested["score"], entity, weights)[
-        "average_precision"
-    ]
+    label = tested["label"].to_numpy(np.int8)
+    values = bootstrap.sample_ranking(label, tested["score"], entity, weights)["average_precision"]
     return (float(values[0]), *bootstrap.interval(values[1:]))
+
+
+def precision_gain(
+    tested: pd.DataFrame, before: Floats, after: Floats, resamples: int, seed: int
+) -> dict[str, float]:
+    """By how much average precision is higher with other scores, from the same bootstrap draws.
+
+    Parameters
+    ----------
+    tested : DataFrame with entity and label
+    before, after : ndarray of shape (n_rows,)
+        The two scores of each row.
+
+    Returns
+    -------
+    dict
+        value, low, high.
+    """
+    entity, names = pd.factorize(tested["entity"])
+    weights = bootstrap.resample(len(names), resamples, seed)
+    label = tested["label"].to_numpy(np.int8)
+    first, second = (
+        bootstrap.sample_ranking(label, each, entity, weights)["average_precision"]
+        for each in (before, after)
+    )
+    low, high = bootstrap.interval((second - first)[1:])
+    return {"value": round(float((second - first)[0]), 6), "low": round(low, 6), "high": round(high, 6)}
 
 
 def reliance(
@@ -238,6 +317,12 @@ def reliance(
     return pd.Series(lost, dtype=np.float64).sort_values(ascending=False)
 
 
+def _measurable(tested: pd.DataFrame) -> bool:
+    """Whether there is something to measure: both labels, and scores that are numbers."""
+    finite = np.isfinite(tested[["score", "baseline"]]).all(axis=None)
+    return bool(finite) and tested["label"].nunique() == 2
+
+
 def _unmeasured() -> dict[str, Any]:
     """The report of a test that says nothing."""
     nothing = dict.fromkeys(METRICS)
@@ -250,19 +335,6 @@ def _unmeasured() -> dict[str, Any]:
         "curve": {"recall": [], "precision": [], "low": [], "high": [], "baseline": []},
         "at_threshold": dict.fromkeys(("flagged", "found", "entities_per_day", "precision", "recall")),
     }
-
-
-def _sampled(
-    labels: NDArray[np.int8], scores: pd.Series[float], entity: NDArray[np.int64], weights: Floats
-) -> dict[str, Floats]:
-    """AUC and average precision: of the rows themselves first, then of every bootstrap sample."""
-    ranking = metrics.rank(labels, scores)
-    auc, precision = [metrics.roc_auc(ranking)], [metrics.average_precision(ranking)]
-    for part in bootstrap.chunks(len(weights), len(labels)):
-        of_rows = weights[part][:, entity]
-        auc.append(metrics.roc_auc(ranking, of_rows))
-        precision.append(metrics.average_precision(ranking, of_rows))
-    return {"auc": np.concatenate(auc), "average_precision": np.concatenate(precision)}
 
 
 def _curve(
@@ -304,17 +376,5 @@ def _at_threshold(tested: pd.DataFrame, threshold: float) -> dict[str, float | i
     }
 
 
-def _mean_of_known(daily: Floats) -> Floats:
-    """Mean over days, leaving out days on which a sample holds no entity."""
-    known = np.isfinite(daily)
-    total, count = np.where(known, daily, 0.0).sum(axis=1), known.sum(axis=1)
-    return metrics.ratio(total, count)
-
-
 def _interval(values: Floats) -> list[float | None]:
     return [_plain(end) for end in bootstrap.interval(values)]
-
-
-def _plain(value: float) -> float | None:
-    """A number as JSON holds it, to 6 decimals: the last ones differ between processors."""
-    return round(float(value), 6) if np.isfinite(value) else None

@@ -149,3 +149,8 @@ def ratio(part: Floats, whole: Floats, empty: float = np.nan) -> Floats:
     """`part` / `whole`, and `empty` where `whole` is 0."""
     result: Floats = np.divide(part, whole, out=np.full(np.shape(part), empty), where=whole > 0)
     return result
+
+
+def plain_number(value: float) -> float | None:
+    """A number as JSON holds it, None if not finite; 6 decimals, as more differ between processors."""
+    return round(float(value), 6) if np.isfinite(value) else None

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipelines import figures
-from pipelines.figures import Figure
+from pipelines.figures import Figure, Role
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.tasks import metrics
+from pipelines.tasks.metrics import Floats
 
 # More bars than this can't be read at a glance, and the last ones are close to zero.
 MOST_BARS = 8
@@ -136,4 +138,131 @@ def precision_recall(report: Mapping[str, Any]) -> Figure:
         f"(95% interval {half['low']:.0%} to {half['high']:.0%}); with '{report['baseline_feature']}' alone, "
         f"{half['baseline']:.0%}, and by chance {report['baseline']['prevalence']:.1%}.",
     )
+    return figure
+
+
+def draw_report(report: Mapping[str, Any]) -> dict[str, Figure]:
+    """The figures of an evaluation, by name: precision_recall, cost, reliability, parts."""
+    return {
+        "precision_recall": precision_recall(report),
+        "cost": cost(report["money"]),
+        "reliability": reliability(report["calibration"]),
+        "parts": parts(report["slices"]),
+    }
+
+
+def cost(found: Mapping[str, Any] | None, threshold: float | None = None) -> Figure:
+    """What is saved a day at each threshold, with the chosen and the cheapest one marked.
+
+    Parameters
+    ----------
+    found : mapping or None
+        The report's `money`.
+    threshold : float, optional
+        A point of the curve to mark besides.
+    """
+    if found is None:
+        return _unmeasured("What each threshold would save")
+    unit, here, best, days = (
+        found["unit"],
+        found["at_threshold"],
+        found["best"],
+        found["at_threshold"]["days"],
+    )
+    figure = figures.new_figure(
+        "What each threshold would save", x="Score from which an alert is raised", y=f"{unit} saved a day"
+    )
+    points = sorted(found["curve"], key=lambda each: float(each["threshold"]))
+    figures.baseline(figure, 0, "no alerts at all")
+    x = [each["threshold"] for each in points]
+    figures.line(figure, x, [each["saved"] / days for each in points], "champion")
+    low, high = found["per_day_saved"]["low"], found["per_day_saved"]["high"]
+    figures.points(figure, [best["threshold"]], [best["saved"] / days], "labels", "cheapest")
+    figures.points(
+        figure, [here["threshold"]], [here["saved"] / days], "champion", "the model's", [low], [high]
+    )
+    if threshold is not None:
+        shown = min(points, key=lambda each: abs(each["threshold"] - threshold))
+        figures.points(figure, [shown["threshold"]], [shown["saved"] / days], "challenger", "your threshold")
+    # Alerting nearly everybody costs so much that everything else would be a flat line beside it.
+    most = max(best["saved"] / days, high, 0) or 1
+    figure.update_yaxes(range=[min(-0.6 * most, 1.1 * low), 1.15 * most])
+    figures.describe_as(figure, found["words"])
+    return figure
+
+
+def reliability(found: Mapping[str, Any] | None) -> Figure:
+    """What scores promised and what came true, with Wilson intervals.
+
+    Parameters
+    ----------
+    found : mapping or None
+        The report's `calibration`.
+    """
+    title = "Do scores keep what they promise?"
+    if found is None:
+        return _unmeasured(title)
+    figure = figures.new_figure(title, x="Score: what was promised", y="Share that came true")
+    table = pd.DataFrame(found["table"])
+    low, high = np.array(table["interval"].to_list()).T
+    figures.line(figure, [0, 1], [0, 1], "reference", "as promised")
+    promised, true = table["promised"].to_numpy(), table["came_true"].to_numpy()
+    figures.points(figure, promised, true, "champion", "", low, high)
+    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
+    figure.update_yaxes(range=[-0.02, 1.04], tickformat=".0%")
+    figures.describe_as(figure, found["words"])
+    return figure
+
+
+def parts(found: Mapping[str, Any] | None) -> Figure:
+    """Of the positives of each part of the events, how many are found; with 95% intervals.
+
+    Parameters
+    ----------
+    found : mapping or None
+        The report's `slices`.
+    """
+    title = "Where does it find fewer of the positives?"
+    if found is None:
+        return _unmeasured(title)
+    rows = [one for each in found["by"] for one in each["parts"] if one["measured"]]
+    if not rows:
+        return _unmeasured(title, found["words"])
+    figure = figures.new_figure(title, x="Share found, at the model's threshold", height=110 + 26 * len(rows))
+    share, place = np.array([one["found"] for one in rows]), np.arange(len(rows))[::-1]
+    low, high = np.array([one["found_interval"] for one in rows]).T
+    weak = high < found["all"]["found"]
+    looks: tuple[tuple[Role, NDArray[np.bool_]], ...] = (("champion", ~weak), ("challenger", weak))
+    for role, chosen in looks:
+        if chosen.any():
+            label = "less than luck explains" if role == "challenger" else "as all"
+            figures.points(figure, share[chosen], place[chosen], role, label if weak.any() else "")
+            _spread(figure, share[chosen], low[chosen], high[chosen])
+    reference = figures.ROLES["reference"]
+    figure.add_vline(
+        x=found["all"]["found"], line={"color": reference.light, "width": 1.5, "dash": "longdash"}
+    )
+    names = [one["label"] for one in rows]
+    figure.update_yaxes(tickvals=place, ticktext=names, range=[-0.7, len(rows) - 0.3], showgrid=False)
+    figure.update_xaxes(range=[-0.02, 1.04], tickformat=".0%")
+    figures.describe_as(figure, found["words"])
+    return figure
+
+
+def _spread(figure: Figure, middle: Floats, low: Floats, high: Floats) -> None:
+    """Give the points drawn last a level interval each."""
+    figure.data[-1].error_x = {
+        "array": high - middle,
+        "arrayminus": middle - low,
+        "thickness": 1.5,
+        "width": 4,
+    }
+
+
+def _unmeasured(title: str, words: str = "The test could not be measured.") -> Figure:
+    """A figure that says why it is empty."""
+    figure = figures.new_figure(title, height=230)
+    figure.add_annotation(text=words, showarrow=False, xref="paper", yref="paper", x=0, y=0.5)
+    figure.update_xaxes(visible=False).update_yaxes(visible=False)
+    figures.describe_as(figure, words)
     return figure
