@@ -25,7 +25,8 @@ from pipelines.serving import prediction_log
 from pipelines.serving.predictions import Prediction, Stream
 from pipelines.workspace import Workspace
 
-SECONDS = {"ingest": 2.9, "features": 3.4, "train": 5.2, "evaluate": 4.1, "register": 1.3, "deploy": 0.6}
+SECONDS = {"ingest": 2.9, "features": 3.4, "train": 5.2, "evaluate": 4.1, "register": 1.3, "package": 0.9}
+SECONDS |= {"deploy": 0.6}
 PARAMS = {"ingest": {"size": "small"}, "train": {"model": "logistic"}}
 
 
@@ -196,12 +197,18 @@ def execute(
             if error:
                 clock.tell("cell_finished", step=name, cell=place, number=number, seconds=0.12)
             break
-        seconds = round(SECONDS[name] / len(codes), 3)
+        seconds = round(SECONDS.get(name, 1.0) / len(codes), 3)
         clock.now += seconds
         clock.tell("cell_finished", step=name, cell=place, number=number, seconds=seconds)
     else:
-        clock.tell("step_finished", step=name, status="completed", seconds=SECONDS[name], mlflow_run="1" * 32)
-        done = {"attempt": "attempt-1", "seconds": SECONDS[name], "mlflow_run": "1" * 32}
+        clock.tell(
+            "step_finished",
+            step=name,
+            status="completed",
+            seconds=SECONDS.get(name, 1.0),
+            mlflow_run="1" * 32,
+        )
+        done = {"attempt": "attempt-1", "seconds": SECONDS.get(name, 1.0), "mlflow_run": "1" * 32}
         write_json(folder / "steps" / name / "done.json", done)
     path = folder / "steps" / name / "attempt-1" / "notebook.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -218,6 +225,10 @@ def write_outputs(folder: Path, name: str, run_id: str, version: int, gate: bool
             found[artifact.name].to_parquet(path, index=False)
         elif artifact.kind == "model":
             training.save_model(path, found["model"])
+        elif artifact.kind == "folder":
+            (path / "image").mkdir(parents=True, exist_ok=True)
+            (path / "image" / "Dockerfile").write_text("FROM python:3.11.14-slim-bookworm\n")
+            write_json(path / "MANIFEST.json", {"image/Dockerfile": "f00d" * 4})
         elif artifact.name == "evaluation":
             write_json(path, _judged(found["evaluation"], gate))
         else:
