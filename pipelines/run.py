@@ -171,6 +171,23 @@ def read_params(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: params.model_dump() for name, params in LIFECYCLE.check(stored).items()}
 
 
+def collector(workspace: Workspace, run_id: str) -> Run:
+    """The run whose ingest step made the events that run `run_id` has: itself, or one it started from.
+
+    Raises
+    ------
+    Missing
+        There is no such run.
+    Damaged
+        One of them can't be read.
+    """
+    while True:
+        run = read_run(workspace.run_folder(run_id))
+        if "ingest" in run.steps or run.base is None:
+            return run
+        run_id = run.base
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON: after a crash the file holds the old content or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)

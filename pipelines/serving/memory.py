@@ -21,7 +21,7 @@ from pipelines.errors import BadInput, Missing, Refused
 from pipelines.features.online import LATE_S, OnlineState
 from pipelines.ingestion import read_events
 from pipelines.lifecycle import EVENTS
-from pipelines.run import read_params, read_run
+from pipelines.run import collector, read_params
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.serving.open_inference import EVENT_ID, EVENT_TIME, FIRST_GIVEN_ID
 from pipelines.serving.prediction_log import replay
@@ -299,9 +299,5 @@ def world_of(workspace: Workspace, run_id: str) -> str:
     Missing
         There is no such run.
     """
-    while True:
-        folder = workspace.run_folder(run_id)
-        run = read_run(folder)
-        if "ingest" in run.steps or run.base is None:
-            return f"{read_params(folder)['ingest']['size']}-{run.seed}"
-        run_id = run.base
+    run = collector(workspace, run_id)
+    return f"{read_params(workspace.run_folder(run.run_id))['ingest']['size']}-{run.seed}"
