@@ -188,6 +188,12 @@ def collector(workspace: Workspace, run_id: str) -> Run:
         run_id = run.base
 
 
+def made_on(workspace: Workspace, run_id: str) -> int:
+    """The day of the world that a run was made on: where its events end. Raises as `collector`."""
+    source = collector(workspace, run_id)
+    return int(read_params(workspace.run_folder(source.run_id))["ingest"]["until_day"])
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON: after a crash the file holds the old content or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)

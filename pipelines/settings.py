@@ -41,12 +41,15 @@ class Settings:
         The one folder that holds everything: MLflow's store, the queue, every learner's workspace.
     app_port, gateway_port, mlflow_port : int
         1 to 65535. MLflow's is not 5000, which macOS gives to AirPlay.
+    empty : bool
+        Leave a new home empty, without the ready-made world that loses money.
     """
 
     home: Path
     app_port: int = 8501
     gateway_port: int = 8600
     mlflow_port: int = 5600
+    empty: bool = False
 
     @property
     def mlflow_url(self) -> str:
@@ -67,6 +70,7 @@ class Settings:
             "FLIGHTDECK_APP_PORT": str(self.app_port),
             "FLIGHTDECK_GATEWAY_PORT": str(self.gateway_port),
             "FLIGHTDECK_MLFLOW_PORT": str(self.mlflow_port),
+            "FLIGHTDECK_EMPTY": "1" if self.empty else "0",
         }
 
 
@@ -76,7 +80,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     Raises
     ------
     BadInput
-        A port is not a whole number from 1 to 65535.
+        A port is not a whole number from 1 to 65535, or FLIGHTDECK_EMPTY is neither 0 nor 1.
     """
     home = Path(environment.get("FLIGHTDECK_HOME") or REPOSITORY / "workspace").expanduser()
     return Settings(
@@ -84,6 +88,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         app_port=_port(environment, "FLIGHTDECK_APP_PORT", Settings.app_port),
         gateway_port=_port(environment, "FLIGHTDECK_GATEWAY_PORT", Settings.gateway_port),
         mlflow_port=_port(environment, "FLIGHTDECK_MLFLOW_PORT", Settings.mlflow_port),
+        empty=_flag(environment, "FLIGHTDECK_EMPTY"),
     )
 
 
@@ -103,3 +108,12 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
             f"Set it to a free port, for example {name}={default}, or leave it unset.",
         )
     return int(text)
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "")
+    if text not in ("", "0", "1"):
+        raise BadInput(
+            f"{name} is '{text[:40]}', but 0 or 1 is expected.", f"Set {name}=1, or leave it unset."
+        )
+    return text == "1"

@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("services", "doctor", "engines"),
     ("production",),
     ("bench",),
+    ("commands",),
     ("__main__",),
 )
 
@@ -53,7 +54,7 @@ OWNERS = {
     "uvicorn": ("pipelines/serving/gateway.py",),
     "dbos": ("pipelines/execution/queue.py",),
     "circus": ("pipelines/services/supervision.py",),
-    "typer": ("pipelines/__main__.py",),
+    "typer": ("pipelines/__main__.py", "pipelines/commands/"),
     "pandera": ("pipelines/validation.py",),
     "dvc": ("pipelines/versioning.py",),
     "dulwich": ("pipelines/versioning.py",),

@@ -33,6 +33,7 @@ ALLOWED = {
     "pipelines.artifacts",
     "pipelines.features",
     "pipelines.lifecycle",
+    "pipelines.run",
     "pipelines.scenarios",
     "pipelines.tasks",
     "pipelines.workspace",

@@ -13,7 +13,7 @@ from typing import Any
 from pipelines import promotion
 from pipelines.errors import FlightdeckError, Missing
 from pipelines.run import collector, read_params
-from pipelines.workspace import Workspace
+from pipelines.workspace import LIVE_BRANCH, Workspace
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ChampionRun:
         return f"{self.ingest['size']}-{self.seed}"
 
 
-def champion_run(workspace: Workspace, scenario: str, branch: str = promotion.LIVE_BRANCH) -> ChampionRun:
+def champion_run(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> ChampionRun:
     """The run behind the version that serves.
 
     Raises
@@ -71,6 +71,17 @@ def read_champion(workspace: Workspace, scenario: str, version: int) -> Champion
         from pipelines import registry
 
         run_id = registry.version(workspace.name, scenario, version).run_id
+    return champion_of_run(workspace, run_id, version)
+
+
+def champion_of_run(workspace: Workspace, run_id: str, version: int = 0) -> ChampionRun:
+    """What is known of run `run_id` as a champion's; raises as `champion_run`.
+
+    Parameters
+    ----------
+    version : int
+        That it made; not looked up.
+    """
     source = collector(workspace, run_id)
     return ChampionRun(
         version,

@@ -12,15 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.errors import BadInput, Missing, Refused
-from pipelines.production.champion import ChampionRun, champion_run
-from pipelines.promotion import LIVE_BRANCH
-from pipelines.scenarios import find_scenario
-from pipelines.scenarios.scenario import Scenario, Size, read_happened
-from pipelines.workspace import Workspace
+from pipelines.workspace import LIVE_BRANCH, Workspace
 
+# Whoever only looks at clocks, five times a second, must not hold pandas and the registry in memory for
+# it: they are imported by what needs them.
+if TYPE_CHECKING:
+    from pipelines.production.champion import ChampionRun
+    from pipelines.scenarios.scenario import Scenario
+
+Size = Literal["small", "teaching", "full"]
 State = Literal["idle", "playing", "stopped"]
 
 _TABLE = """
@@ -97,6 +100,8 @@ class Clock:
     @property
     def last_day(self) -> int:
         """How many days the world lasts."""
+        from pipelines.scenarios import find_scenario
+
         return find_scenario(self.scenario).length(self.size)
 
     def ingest(self) -> dict[str, Any]:
@@ -160,6 +165,10 @@ def begin(
     BadInput
         The world does not know the episodes, or one of them began before the run was made, without it.
     """
+    from pipelines.production.champion import champion_run
+    from pipelines.scenarios import find_scenario
+    from pipelines.scenarios.scenario import read_happened
+
     world = find_scenario(scenario)
     run = run or champion_run(workspace, scenario, branch)
     until_day = int(run.ingest["until_day"])
@@ -270,6 +279,8 @@ def count_errors(workspace: Workspace, clock: Clock, events: int) -> None:
 
 def _check_same_past(scenario: Scenario, run: ChampionRun, until_day: int, episodes: str) -> None:
     """What happened before the run was made, the run must have seen."""
+    from pipelines.scenarios.scenario import read_happened
+
     seen, happens = (
         {str(begun) for begun in read_happened(scenario, text) if begun.day < until_day}
         for text in (run.ingest["episodes"], episodes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 
 from pipelines.production.clock import Clock
 from pipelines.production.traffic import Sent
-from pipelines.promotion import LIVE_BRANCH
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving.rollout import ANSWERING
 from pipelines.tasks.money import Bill, price
-from pipelines.workspace import Workspace
+from pipelines.workspace import LIVE_BRANCH, Workspace
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS ledger (
@@ -150,6 +149,28 @@ def enter(
         _price_days(connection, clock)
         query = f"SELECT * FROM ledger WHERE {_OF_WORLD} AND day = :day"
         return _day(connection.execute(query, _named(clock) | {"day": clock.day}).fetchone())
+
+
+def total(scenario: Scenario, days: Sequence[Day]) -> dict[str, Any]:
+    """All days together: what they cost where that is known, and how many are not known yet.
+
+    Returns
+    -------
+    dict
+        unit, priced_days, unknown_days, and missed, reviews, false_alarms, without, total, saved of the
+        priced days, in the scenario's unit.
+    """
+    bills = [day.bill for day in days if day.bill is not None]
+    parts = {
+        name: round(sum(getattr(bill, name) for bill in bills), 2)
+        for name in ("missed", "reviews", "false_alarms", "without", "total", "saved")
+    }
+    return {
+        "unit": scenario.prices.unit,
+        "priced_days": len(bills),
+        "unknown_days": len(days) - len(bills),
+        **parts,
+    }
 
 
 def log_hash(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> str:

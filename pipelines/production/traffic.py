@@ -1,8 +1,8 @@
 """Traffic: one day of the world as HTTP requests to the gateway, at the world's own rhythm.
 
-Comes in: a clock and its world. Goes out: answered events and told labels, in the gateway's log. Each hour
-is sent at its end: first the labels that became known in it, then its events, so that an event is answered
-with what was known when it happened. Sent again after a crash, everything is answered as before.
+Comes in: a clock and its world. Goes out: answered events and told labels, in the gateway's log. Each
+quarter is sent at its end: first the labels that became known in it, then its events, so that an event is
+answered with what was known when it happened. Sent again after a crash, everything is answered as before.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipelines.errors import FlightdeckError
@@ -23,7 +24,9 @@ from pipelines.serving.feedback import MAX_LABELS
 from pipelines.serving.infer_request import MAX_ROWS
 from pipelines.workspace import Workspace
 
-BATCH_S = 3600
+# The world's rhythm: quarters of a day. By the hour, three times as many requests, commits and scorings
+# for the same events took twice as long (measured).
+BATCH_S = 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,15 @@ def play(
     """
     events = world.events(clock.day)
     labels = world.labels(clock.day * DAY_S, (clock.day + 1) * DAY_S)
+    times, learned = events["event_time"].to_numpy(), labels["label_time"].to_numpy()
     for begin_s in range(clock.day * DAY_S, (clock.day + 1) * DAY_S, BATCH_S):
-        end_s = begin_s + BATCH_S
-        for told in _batches(labels[labels["label_time"].between(begin_s + 1, end_s)], MAX_LABELS):
+        # An event in the quarter's first second belongs to it; a label, to the one before, which told it.
+        first, end = np.searchsorted(learned, [begin_s, begin_s + BATCH_S], side="right")
+        for told in _batches(labels.iloc[first:end], MAX_LABELS):
             alive()
             client.feedback_many(workspace.name, clock.scenario, told)
-        for sent in _batches(events[events["event_time"].between(begin_s, end_s - 1)], MAX_ROWS):
+        first, end = np.searchsorted(times, [begin_s, begin_s + BATCH_S], side="left")
+        for sent in _batches(events.iloc[first:end], MAX_ROWS):
             alive()
             try:
                 client.predict_many(workspace.name, clock.scenario, sent)

@@ -23,7 +23,8 @@ from filelock import FileLock, Timeout
 from pipelines.errors import FlightdeckError, Refused, Unavailable
 from pipelines.production import clock as clocks
 from pipelines.production.clock import Clock
-from pipelines.settings import SINGLE_THREAD
+from pipelines.production.opening import Opener
+from pipelines.settings import SINGLE_THREAD, settings
 from pipelines.workspace import Home, Workspace, open_home
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,8 @@ def main() -> None:
     for name, value in SINGLE_THREAD.items():
         os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    serve(open_home())
+    home = open_home()
+    serve(home, Opener(home, allowed=not settings().empty))
 
 
 if __name__ == "__main__":
