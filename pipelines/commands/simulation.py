@@ -30,7 +30,7 @@ def simulate(
     workspace: InWorkspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """Play days of a world over HTTP, with late labels, monitoring and money; first make a model if needed."""
+    """Play days of a world over HTTP, with late labels, monitoring and money. Makes a model if needed."""
     from pipelines import services
     from pipelines.production import ledger, simulation
     from pipelines.scenarios import find_scenario
