@@ -38,6 +38,8 @@ def simulate(
     with speaking(as_json):
         place, world = open_workspace(workspace), find_scenario(scenario)
         params = LIFECYCLE.read_settings(values or [])
+        LIFECYCLE.check(params)
+        simulation.check_asked(scenario, policy, incident or ())
         with services.ensure(settings(), needed=NEEDED):
             found = simulation.simulate(
                 place,

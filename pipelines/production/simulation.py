@@ -80,11 +80,7 @@ def simulate(
     Unavailable
         A day could not be played.
     """
-    if policy not in POLICIES:
-        raise BadInput(
-            f"There is no policy '{policy[:40]}' yet.", f"The policies are: {', '.join(POLICIES)}."
-        )
-    happens = ",".join(map(str, read_happened(find_scenario(scenario), ",".join(episodes))))
+    happens = check_asked(scenario, policy, episodes)
     clock = clocks.read(workspace, scenario) or _make(workspace, scenario, days, seed, happens, params, tell)
     if clock.seed != seed or (happens and clock.episodes != happens):
         raise Refused(
@@ -98,6 +94,26 @@ def simulate(
     seconds = time.monotonic() - began
     played = [each for each in ledger.days(workspace, scenario) if each.day >= first_day]
     return Simulated(clock, played, seconds)
+
+
+def check_asked(scenario: str, policy: str, episodes: Sequence[str]) -> str:
+    """Refuse what can't be simulated; cheap, so that it is said before anything starts.
+
+    Returns
+    -------
+    str
+        The episodes, as a clock keeps them.
+
+    Raises
+    ------
+    BadInput
+        There is no such scenario, policy or episode.
+    """
+    if policy not in POLICIES:
+        raise BadInput(
+            f"There is no policy '{policy[:40]}' yet.", f"The policies are: {', '.join(POLICIES)}."
+        )
+    return ",".join(map(str, read_happened(find_scenario(scenario), ",".join(episodes))))
 
 
 def as_json(workspace: Workspace, simulated: Simulated) -> dict[str, Any]:
