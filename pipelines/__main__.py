@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipelines.commands import keeping
+from pipelines.commands import keeping, simulation
 from pipelines.commands.answer import AsJson, InWorkspace, RunId, ScenarioName
 from pipelines.commands.answer import ignore as _ignore
 from pipelines.commands.answer import say as _print
@@ -43,6 +43,9 @@ FOLLOW_S = 0.2
 def up(
     port: Annotated[int | None, typer.Option(help="Port of the app.", min=1, max=65535)] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser where there is one.")] = True,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Leave a new home without its ready-made world.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start everything, print the addresses, and wait; Ctrl-C ends it."""
@@ -52,6 +55,7 @@ def up(
 
     with _speaking(as_json):
         chosen = settings() if port is None else replace(settings(), app_port=port)
+        chosen = replace(chosen, empty=chosen.empty or empty)
         if as_json:
             code = services.start(
                 chosen,
@@ -193,12 +197,14 @@ def deploy(
 ) -> None:
     """Bring a registered version to a stage; the gateway changes over without losing a request."""
     from pipelines import promotion, services
+    from pipelines.production.clock import today
     from pipelines.scenarios import find_scenario
 
     with _speaking(as_json), services.ensure(settings(), needed=("mlflow",)):
         find_scenario(scenario)
+        place = open_workspace(workspace)
         made = promotion.promote(
-            open_workspace(workspace), scenario, version, stage=stage, share=share, reason=reason
+            place, scenario, version, stage=stage, share=share, reason=reason, day=today(place, scenario)
         )
         _print_promotion(made, as_json)
 
@@ -212,11 +218,14 @@ def rollback(
 ) -> None:
     """Go back to the version that served before."""
     from pipelines import promotion, services
+    from pipelines.production.clock import today
     from pipelines.scenarios import find_scenario
 
     with _speaking(as_json), services.ensure(settings(), needed=("mlflow",)):
         find_scenario(scenario)
-        _print_promotion(promotion.rollback(open_workspace(workspace), scenario, reason=reason), as_json)
+        place = open_workspace(workspace)
+        day = today(place, scenario)
+        _print_promotion(promotion.rollback(place, scenario, reason=reason, day=day), as_json)
 
 
 @cli.command()
@@ -288,6 +297,7 @@ def _print_promotion(made: Promotion, as_json: bool) -> None:
 
 # Commands that have a module of their own, by noun.
 cli.command()(keeping.reset)
+cli.command()(simulation.simulate)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from pipelines import registry
 from pipelines.errors import BadInput, Missing, Refused, Unavailable
+from pipelines.workspace import LIVE_BRANCH as LIVE_BRANCH
 from pipelines.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 Stage = Literal["staging", "shadow", "canary", "production"]
 Action = Literal["promote", "withdraw", "rollback"]
 
-LIVE_BRANCH = "main"
 DEFAULT_SHARE = 0.1
 REASON_CHARS = 500
 

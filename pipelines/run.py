@@ -172,6 +172,29 @@ def read_params(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: params.model_dump() for name, params in LIFECYCLE.check(stored).items()}
 
 
+def collector(workspace: Workspace, run_id: str) -> Run:
+    """The run whose ingest step made the events that run `run_id` has: itself, or one it started from.
+
+    Raises
+    ------
+    Missing
+        There is no such run.
+    Damaged
+        One of them can't be read.
+    """
+    while True:
+        run = read_run(workspace.run_folder(run_id))
+        if "ingest" in run.steps or run.base is None:
+            return run
+        run_id = run.base
+
+
+def made_on(workspace: Workspace, run_id: str) -> int:
+    """The day of the world that a run was made on: where its events end. Raises as `collector`."""
+    source = collector(workspace, run_id)
+    return int(read_params(workspace.run_folder(source.run_id))["ingest"]["until_day"])
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON: after a crash the file holds the old content or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,8 @@ class Settings:
         The address that services listen on: 127.0.0.1, or in a container all of its own, 0.0.0.0.
     elsewhere : bool
         Each service is somebody else's to start and watch, as in containers: none is started from here.
+    empty : bool
+        Leave a new home empty, without the ready-made world that loses money.
     """
 
     home: Path
@@ -55,6 +57,7 @@ class Settings:
     mlflow_port: int = 5600
     listen: str = LOOPBACK
     elsewhere: bool = False
+    empty: bool = False
 
     @property
     def mlflow_url(self) -> str:
@@ -77,6 +80,7 @@ class Settings:
             "FLIGHTDECK_MLFLOW_PORT": str(self.mlflow_port),
             "FLIGHTDECK_LISTEN": self.listen,
             "FLIGHTDECK_SERVICES": "elsewhere" if self.elsewhere else "own",
+            "FLIGHTDECK_EMPTY": "1" if self.empty else "0",
         }
 
 
@@ -86,7 +90,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     Raises
     ------
     BadInput
-        A port is not a whole number from 1 to 65535, or another variable is none of its words.
+        A port is not a whole number from 1 to 65535, or FLIGHTDECK_LISTEN, FLIGHTDECK_SERVICES or
+        FLIGHTDECK_EMPTY is none of its words.
     """
     home = Path(environment.get("FLIGHTDECK_HOME") or REPOSITORY / "workspace").expanduser()
     return Settings(
@@ -96,6 +101,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         mlflow_port=_port(environment, "FLIGHTDECK_MLFLOW_PORT", Settings.mlflow_port),
         listen=_word(environment, "FLIGHTDECK_LISTEN", (LOOPBACK, EVERY_ADDRESS)),
         elsewhere=_word(environment, "FLIGHTDECK_SERVICES", ("own", "elsewhere")) == "elsewhere",
+        empty=_flag(environment, "FLIGHTDECK_EMPTY"),
     )
 
 
@@ -123,3 +129,12 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
             f"Set it to a free port, for example {name}={default}, or leave it unset.",
         )
     return int(text)
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "")
+    if text not in ("", "0", "1"):
+        raise BadInput(
+            f"{name} is '{text[:40]}', but 0 or 1 is expected.", f"Set {name}=1, or leave it unset."
+        )
+    return text == "1"

@@ -26,7 +26,7 @@ MLFLOW_START_S = 90
 def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of this test process: its own home and free ports, also for the processes it starts."""
     ports = free_ports(3)
-    chosen = Settings(tmp_path_factory.mktemp("home"), *ports)
+    chosen = Settings(tmp_path_factory.mktemp("home"), *ports, empty=True)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in chosen.environment().items():
             patch.setenv(name, value)

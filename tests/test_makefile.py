@@ -238,7 +238,7 @@ def test_a_sample_is_drawn_by_the_commit(tmp_path):
 @pytest.mark.xdist_group("services")
 def test_make_run_starts_everything_and_ending_make_ends_it(tmp_path):
     # given an empty home and free ports
-    chosen = Settings(tmp_path / "home", *[ports.free_port() for _ in range(3)])
+    chosen = Settings(tmp_path / "home", *[ports.free_port() for _ in range(3)], empty=True)
     running = subprocess.Popen(
         ["make", "--assume-old", ".venv/.installed", "run"],
         cwd=REPOSITORY,

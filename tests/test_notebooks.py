@@ -34,6 +34,7 @@ ALLOWED = {
     "pipelines.features",
     "pipelines.lifecycle",
     "pipelines.packaging",
+    "pipelines.run",
     "pipelines.scenarios",
     "pipelines.tasks",
     "pipelines.workspace",

@@ -70,7 +70,7 @@ WAIT_S = 60.0
 def chosen(tmp_path: Path) -> Settings:
     """Settings with an empty home, whose name needs quoting, and free ports."""
     free = [ports.free_port() for _ in range(3)]
-    return Settings(tmp_path / "home of Ümit & co", *free)
+    return Settings(tmp_path / "home of Ümit & co", *free, empty=True)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from pipelines.errors import BadInput, Refused, Unavailable
 from pipelines.services import ports, started
@@ -105,7 +106,8 @@ def lend(settings: Settings) -> int:
     home = started.open_for_writing(settings)
     with contextlib.suppress(Refused), started.claim(home):  # refused: another one lends already
         started.clean_up(home, log.info)
-        asyncio.run(_lend_while_needed(home, with_free_ports(settings)))
+        # A home that only commands use gets no ready-made world: nobody is there to look at it.
+        asyncio.run(_lend_while_needed(home, with_free_ports(replace(settings, empty=True))))
     return 0
 
 

@@ -136,6 +136,12 @@ def services_of(settings: Settings) -> tuple[Service, ...]:
             health="/v2/health/live",
         ),
         Service(
+            "world",
+            "world",
+            ("-m", "pipelines.production.world"),
+            heartbeat=home.root / "world.heartbeat",
+        ),
+        Service(
             "app",
             "app",
             _app_command(settings.app_port),

@@ -134,6 +134,30 @@ def feedback(workspace: str, prediction_id: str, label: int, label_time: int | N
     return _send(workspace, "POST", "/feedback", told)
 
 
+def feedback_many(workspace: str, scenario: str, labels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Tell what turned out to be true of up to 1,000 events, in one request; all are kept or none.
+
+    Parameters
+    ----------
+    labels : sequence of mapping
+        Each with label, with prediction_id or event_id, and with label_time where it is known. By its id
+        an event can be named that nobody answered: one that the champion's run collected.
+
+    Returns
+    -------
+    list of dict
+        As `feedback`, in order; prediction_id is empty where nobody answered the event.
+
+    Raises
+    ------
+    Missing, Refused, BadInput, Unavailable
+        As `feedback`.
+    """
+    told = {"model": scenario, "labels": [dict(label) for label in labels]}
+    kept: list[dict[str, Any]] = _send(workspace, "POST", "/feedback", told)["labels"]
+    return kept
+
+
 def describe(workspace: str, scenario: str) -> dict[str, Any]:
     """The model's metadata: inputs with units and meaning, versions, and what serves now."""
     return _send(workspace, "GET", f"/v2/models/{scenario}")

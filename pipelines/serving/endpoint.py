@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from pipelines import promotion
 from pipelines.errors import FlightdeckError, Unavailable
-from pipelines.promotion import LIVE_BRANCH, Serving
+from pipelines.promotion import Serving
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving.champions import Lineup, Shelf, load_lineup
 from pipelines.serving.memory import History, Memory, history_of, load_memory
 from pipelines.serving.prediction_log import replay
-from pipelines.workspace import Workspace
+from pipelines.workspace import LIVE_BRANCH, Workspace
 
 log = logging.getLogger(__name__)
 

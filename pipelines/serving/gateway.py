@@ -30,9 +30,10 @@ from pipelines.promotion import change_mark
 from pipelines.run import code_version
 from pipelines.scenarios import SCENARIOS, find_scenario
 from pipelines.scenarios.scenario import Scenario
+from pipelines.serving.feedback import ABOUT, read_told
 from pipelines.serving.guards import Asgi, Unrecognised, guard_host, read_body, workspace_of
-from pipelines.serving.infer_request import parse_request, read_fields, read_json, whole_number
-from pipelines.serving.jobs import Infer, Learn, Look, Standing
+from pipelines.serving.infer_request import parse_request
+from pipelines.serving.jobs import Infer, Look, Standing
 from pipelines.serving.measurements import Measurements
 from pipelines.serving.open_inference import Answer, build_response, describe_model
 from pipelines.serving.predictions import Label
@@ -174,7 +175,7 @@ def _add_models(app: FastAPI, gateway: Gateway) -> None:
     async def describe(model: str, request: Request) -> Response:
         predictor, scenario = gateway.predictor(request), _scenario(model)
         standing: Standing = await predictor.do(Look(scenario))
-        about = standing.describe()
+        about = standing.describe() | {"feedback": ABOUT}
         try:
             found = await asyncio.to_thread(registry.versions, predictor.workspace.name, scenario.name)
             versions = sorted(version.number for version in found)
@@ -230,21 +231,24 @@ def _add_answers(app: FastAPI, gateway: Gateway) -> None:
         try:
             predictor = gateway.predictor(request)
             name = predictor.workspace.name
-            label: Label = await predictor.do(_read_feedback(await _body(request)))
+            task, is_list = read_told(await _body(request))
+            labels: list[Label] = await predictor.do(task)
             status = 200
         except FlightdeckError as error:
             status = error.http_status
             raise
         finally:
             gateway.measurements.feedback.labels(name, status).inc()
-        return _json(
+        kept = [
             {
                 "prediction_id": label.prediction_id,
                 "event_id": label.event_id,
                 "label": label.label,
                 "label_time": label.label_time,
             }
-        )
+            for label in labels
+        ]
+        return _json({"labels": kept} if is_list else kept[0])
 
 
 async def _infer(gateway: Gateway, request: Request, model: str, version: str | None) -> Response:
@@ -277,16 +281,6 @@ async def _body(request: Request) -> bytes:
         return await read_body(request.headers.get("content-type", ""), request.stream())
     except ClientDisconnect as error:
         raise BadInput("The connection ended within the body.", "Send it again.") from error
-
-
-def _read_feedback(body: bytes) -> Learn:
-    fields = read_fields(read_json(body), "Feedback", ("prediction_id", "label"), ("label_time",))
-    if not isinstance(fields["prediction_id"], str):
-        raise BadInput("prediction_id is not a text.", "Send the prediction_id that an answer carried.")
-    label_time = fields.get("label_time")
-    if label_time is not None:
-        whole_number(label_time, "label_time", 0, 2**53)
-    return Learn(fields["prediction_id"], whole_number(fields["label"], "label", 0, 1), label_time)
 
 
 def _scenario(name: str) -> Scenario:

@@ -27,15 +27,30 @@ class Infer:
 
 
 @dataclass(frozen=True)
-class Learn:
-    """Keep a label. Outcome: Label.
+class Told:
+    """One label, and whose it is: a prediction's event, or, of a named scenario, the event itself.
 
     Without a time it counts as known as long after its event as the scenario says labels take.
     """
 
-    prediction_id: str
     label: int
+    prediction_id: str | None = None
+    event_id: int | None = None
     label_time: int | None = None
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Keep these labels, all or none. Outcome: list of Label.
+
+    Attributes
+    ----------
+    scenario : Scenario or None
+        Whose events the event ids name; None when only predictions are named.
+    """
+
+    told: Sequence[Told]
+    scenario: Scenario | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pipelines.errors import BadInput, Missing, Refused
 from pipelines.features.online import LATE_S, OnlineState
 from pipelines.ingestion import read_events
 from pipelines.lifecycle import EVENTS
-from pipelines.run import read_params, read_run
+from pipelines.run import collector, read_params
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.serving.open_inference import EVENT_ID, EVENT_TIME, FIRST_GIVEN_ID
 from pipelines.serving.prediction_log import replay
@@ -94,7 +94,9 @@ class Memory:
         self.replayed = 0
         self._entities = [column.name for column in scenario.columns if column.kind == "id"]
         self._columns = [EVENT_ID, EVENT_TIME, *(column.name for column in scenario.columns)]
-        self._collected: NDArray[np.int64] = np.sort(events[EVENT_ID].to_numpy(np.int64))
+        by_id = np.argsort(events[EVENT_ID].to_numpy(np.int64))
+        self._collected: NDArray[np.int64] = events[EVENT_ID].to_numpy(np.int64)[by_id]
+        self._collected_at: NDArray[np.int64] = events[EVENT_TIME].to_numpy(np.int64)[by_id]
         newest_s = int(events[EVENT_TIME].max())
         latest = events.loc[events[EVENT_TIME] >= newest_s - LATE_S, self._columns]
         # What is sent again of the history may be as late as any other event.
@@ -114,6 +116,13 @@ class Memory:
     def may_know(self, event_id: int) -> bool:
         """False when no event of that id was ever answered, so that the log need not be asked."""
         return event_id <= self._highest_id or FIRST_GIVEN_ID <= event_id < self.clock.next_id
+
+    def collected_at(self, event_id: int) -> int | None:
+        """When an event of the history happened; None for one that the run did not collect."""
+        place = int(np.searchsorted(self._collected, event_id))
+        if place == len(self._collected) or int(self._collected[place]) != event_id:
+            return None
+        return int(self._collected_at[place])
 
     def complete(self, sent: Event, clock: Clock) -> Event:
         """The event as it will be remembered, with id and time, once `clock` has been reached.
@@ -186,8 +195,7 @@ class Memory:
         self._notice(event[EVENT_ID], event[EVENT_TIME])
 
     def _is_collected(self, event_id: int) -> bool:
-        place = int(np.searchsorted(self._collected, event_id))
-        return place < len(self._collected) and int(self._collected[place]) == event_id
+        return self.collected_at(event_id) is not None
 
     def _with_entries(self, events: pd.DataFrame, entries: Iterable[Entry]) -> pd.DataFrame:
         """The history and what happened since, as if a run had collected both.
@@ -291,9 +299,5 @@ def world_of(workspace: Workspace, run_id: str) -> str:
     Missing
         There is no such run.
     """
-    while True:
-        folder = workspace.run_folder(run_id)
-        run = read_run(folder)
-        if "ingest" in run.steps or run.base is None:
-            return f"{read_params(folder)['ingest']['size']}-{run.seed}"
-        run_id = run.base
+    run = collector(workspace, run_id)
+    return f"{read_params(workspace.run_folder(run.run_id))['ingest']['size']}-{run.seed}"

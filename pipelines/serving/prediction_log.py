@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import Missing, Unavailable
-from pipelines.serving.predictions import Entry, Label, Prediction, Stream
+from pipelines.serving.predictions import Answered, Entry, Label, Prediction, Stream
 from pipelines.workspace import Workspace, connect
 
 _TABLES = """
@@ -137,17 +137,30 @@ class PredictionLog:
         found = self._select(query, below=below, **vars(stream))
         return int(found[0][0]) if found and found[0][0] is not None else -1
 
-    def find(self, prediction_id: str) -> Prediction | None:
-        """The prediction of that id."""
-        query = "SELECT * FROM predictions WHERE prediction_id = :prediction_id"
-        found = self._select(query, prediction_id=prediction_id)
-        return _prediction(found[0]) if found else None
+    def answered(self, prediction_ids: Sequence[str]) -> dict[str, Answered]:
+        """The events of these predictions, by prediction id; those that are not there are left out."""
+        query = (
+            f"SELECT {_ANSWERED} FROM predictions WHERE prediction_id IN (SELECT value FROM json_each(:ids))"
+        )
+        rows = self._select(query, ids=json.dumps(list(prediction_ids)))
+        return {row["prediction_id"]: _answered(row) for row in rows}
 
-    def label_of(self, stream: Stream, event_id: int) -> Label | None:
-        """What was learned about this event."""
-        query = f"SELECT * FROM feedback WHERE {_OF_STREAM} AND event_id = :event_id"
-        found = self._select(query, event_id=event_id, **vars(stream))
-        return _label(found[0]) if found else None
+    def answered_events(self, stream: Stream, event_ids: Sequence[int]) -> dict[int, Answered]:
+        """What was answered for these events, by event id; what a shadow scored is left out."""
+        query = (
+            f"SELECT {_ANSWERED} FROM predictions WHERE {_OF_STREAM} AND route != 'shadow' "
+            "AND event_id IN (SELECT value FROM json_each(:ids)) ORDER BY seq DESC"
+        )
+        rows = self._select(query, ids=json.dumps(list(event_ids)), **vars(stream))
+        return {row["event_id"]: _answered(row) for row in rows}  # the first answer comes last, and stays
+
+    def labels_of(self, stream: Stream, event_ids: Sequence[int]) -> dict[int, Label]:
+        """What was learned about these events, by event id."""
+        query = (
+            f"SELECT * FROM feedback WHERE {_OF_STREAM} AND event_id IN (SELECT value FROM json_each(:ids))"
+        )
+        rows = self._select(query, ids=json.dumps(list(event_ids)), **vars(stream))
+        return {row["event_id"]: _label(row) for row in rows}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -289,10 +302,15 @@ def _label(row: sqlite3.Row) -> Label:
     return Label(stream=_stream(row), **{name: row[name] for name in _LABEL})
 
 
+def _answered(row: sqlite3.Row) -> Answered:
+    return Answered(row["prediction_id"], _stream(row), row["event_id"], row["event_time"])
+
+
 def _stream(row: sqlite3.Row) -> Stream:
     return Stream(row["workspace"], row["branch"], row["scenario"], row["world"])
 
 
+_ANSWERED = "prediction_id, workspace, branch, scenario, world, event_id, event_time"
 _OF_STREAM = "scenario = :scenario AND branch = :branch AND world = :world"
 _PREDICTION, _LABEL = (
     tuple(each.name for each in fields(record) if each.name != "stream") for record in (Prediction, Label)

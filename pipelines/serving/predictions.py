@@ -71,9 +71,21 @@ class Prediction:
         return self.event_time // DAY_S
 
 
+class Answered(NamedTuple):
+    """An event that was answered: under which prediction, in which stream, and when it happened."""
+
+    prediction_id: str
+    stream: Stream
+    event_id: int
+    event_time: int
+
+
 @dataclass(frozen=True)
 class Label:
-    """What turned out to be true of an event: 0 or 1, known from `label_time` (seconds since day 0)."""
+    """What turned out to be true of an event: 0 or 1, known from `label_time` (seconds since day 0).
+
+    `prediction_id` is empty for an event that nobody answered here: it happened before serving began.
+    """
 
     prediction_id: str
     stream: Stream

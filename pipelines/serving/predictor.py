@@ -26,6 +26,7 @@ from pipelines.serving.endpoint import Endpoint, Order, Prepared
 from pipelines.serving.feedback import Feedback
 from pipelines.serving.jobs import Infer, Learn, Look, Standing, Task, nothing_promoted
 from pipelines.serving.measurements import Measurements
+from pipelines.serving.memory import Memory
 from pipelines.serving.prediction_log import PredictionLog
 from pipelines.serving.predictions import Label, Prediction
 from pipelines.workspace import Workspace
@@ -51,7 +52,9 @@ class _Job:
 
     @property
     def rows(self) -> int:
-        return len(self.task.events) if isinstance(self.task, Infer) else 1
+        if isinstance(self.task, Infer):
+            return len(self.task.events)
+        return len(self.task.told) if isinstance(self.task, Learn) else 1
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,10 @@ class Predictor:
         for job in self._give_up_waiting() + list(jobs):
             try:
                 if isinstance(job.task, Learn):
-                    learning.append(job)
+                    if job.task.scenario is None or self._can_answer(self._seen(job.task.scenario), None):
+                        learning.append(job)
+                    else:
+                        self._waiting.append(job)
                 elif isinstance(job.task, Look):
                     self._settle({job: self._standing(self._seen(job.task.scenario))})
                 elif self._can_answer(endpoint := self._seen(job.task.scenario), job.task.named):
@@ -262,7 +268,7 @@ class Predictor:
         for job in jobs:
             assert isinstance(job.task, Learn)
             try:
-                known[job] = feedback.admit(job.task)
+                known[job] = feedback.admit(job.task, self._memory_of(job.task))
             except FlightdeckError as error:
                 outcomes[job] = error
         try:
@@ -275,6 +281,9 @@ class Predictor:
         except FlightdeckError as error:
             outcomes |= dict.fromkeys(known, error)
         self._settle(outcomes)
+
+    def _memory_of(self, task: Learn) -> Memory | None:
+        return self.endpoint(task.scenario).memory if task.scenario is not None else None
 
     def _commit(self, predictions: Sequence[Prediction], labels: Sequence[Label] = ()) -> None:
         if not predictions and not labels:

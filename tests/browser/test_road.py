@@ -45,7 +45,7 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def flightdeck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Everything, started as a user starts it, on an empty home."""
-    chosen = Settings(tmp_path_factory.mktemp("road"), *(free_port() for _ in range(3)))
+    chosen = Settings(tmp_path_factory.mktemp("road"), *(free_port() for _ in range(3)), empty=True)
     log = chosen.home / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

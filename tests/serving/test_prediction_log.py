@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.errors import Missing, Unavailable
 from pipelines.serving.prediction_log import PredictionLog, features_of, recent, replay, trace
-from pipelines.serving.predictions import Label, Prediction, Stream
+from pipelines.serving.predictions import Answered, Label, Prediction, Stream
 from pipelines.workspace import Workspace
 
 STREAM = Stream("me", "main", "fraud", "small-1")
@@ -53,7 +53,9 @@ def test_what_was_written_is_read_back_to_the_last_bit(log: PredictionLog, works
     written = prediction(cold_start="customer_id", decision=True)
     log.write([written])
     assert log.of_event(STREAM, 1) == [written]
-    assert log.find(written.prediction_id) == written
+    event = Answered(written.prediction_id, STREAM, 1, written.event_time)
+    assert log.answered([written.prediction_id, "x"]) == {written.prediction_id: event}
+    assert log.answered_events(STREAM, [1, 2]) == {1: event}
     assert trace(workspace, written.prediction_id) == written
     assert recent(workspace, "fraud") == [written]
     assert features_of(written).tolist() == FEATURES.tolist()
@@ -62,7 +64,7 @@ def test_what_was_written_is_read_back_to_the_last_bit(log: PredictionLog, works
 
 def test_looking_makes_no_file(log: PredictionLog, workspace: Workspace) -> None:
     assert log.of_event(STREAM, 1) == []
-    assert log.find("x") is None
+    assert log.answered(["x"]) == log.answered_events(STREAM, [1]) == log.labels_of(STREAM, [1]) == {}
     assert log.mark() == (0, 0, 0)
     assert list(replay(workspace, STREAM)) == []
     assert recent(workspace, "fraud") == []
@@ -136,8 +138,8 @@ def test_a_log_opened_again_goes_on_where_it_was(log: PredictionLog, workspace: 
 def test_a_label_is_found_by_its_event(log: PredictionLog) -> None:
     told = label(prediction(1))
     log.write([prediction(1)], [told])
-    assert log.label_of(STREAM, 1) == told
-    assert log.label_of(STREAM, 2) is None
+    assert log.labels_of(STREAM, [1]).get(1) == told
+    assert log.labels_of(STREAM, [2]) == {}
 
 
 def test_the_mark_changes_when_others_write_and_not_by_itself(

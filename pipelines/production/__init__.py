@@ -1,0 +1,1 @@
+"""Production: the world after the release, day by day: its clock, its traffic, what it costs."""

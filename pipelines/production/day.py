@@ -1,0 +1,95 @@
+"""A day of production: its traffic, then what is looked at every evening, then it has passed.
+
+Comes in: a clock. Goes out: the same clock a day later. Each part may be repeated without a second effect,
+and the clock goes on last, so that a crash in the middle loses nothing and doubles nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipelines import promotion
+from pipelines.errors import Refused
+from pipelines.production import clock as clocks
+from pipelines.production import evening, ledger, traffic
+from pipelines.production.champion import read_champion
+from pipelines.production.clock import Clock
+from pipelines.production.worlds import open_world
+from pipelines.scenarios import find_scenario
+from pipelines.scenarios.scenario import read_happened
+from pipelines.serving.jobs import nothing_promoted
+from pipelines.workspace import Workspace
+
+
+def play_day(workspace: Workspace, clock: Clock, alive: Callable[[], object] = lambda: None) -> ledger.Day:
+    """Play the day that the clock shows, and let it pass.
+
+    Parameters
+    ----------
+    alive : callable
+        Called whenever something was done.
+
+    Raises
+    ------
+    FlightdeckError
+        The day can't be played now: nothing serves, the gateway does not answer, or what serves knows
+        another past. What was done stays done, and is found when the day is played again.
+    """
+    scenario = find_scenario(clock.scenario)
+    check_champion(workspace, clock)
+    world = open_world(workspace.home, scenario, clock.size, clock.seed, clock.episodes)
+    sent = traffic.play(workspace, clock, world, alive)
+    alive()
+    watched: Mapping[str, Any] | None = evening.watch(workspace, clock)
+    alive()
+    # Read again: what was sent in vain has been counted meanwhile.
+    now = clocks.read(workspace, clock.scenario, clock.branch) or clock
+    day = ledger.enter(workspace, now, sent, watched)
+    clocks.pass_day(workspace, clock)
+    return day
+
+
+def check_champion(workspace: Workspace, clock: Clock) -> None:
+    """Refuse to play a day for a version that knows another world, or what has not happened yet.
+
+    Raises
+    ------
+    Missing
+        Nothing serves.
+    Refused
+        What serves was trained in another world, on another past or in the future.
+    """
+    version = promotion.serving(workspace, clock.scenario, clock.branch).champion
+    if version is None:
+        raise nothing_promoted(clock.scenario)
+    run = read_champion(workspace, clock.scenario, version)
+    until_day, scenario = int(run.ingest["until_day"]), find_scenario(clock.scenario)
+    again = f"Roll back, or run again with {_settings(clock)}."
+    if run.world != clock.world:
+        raise Refused(
+            f"Version {version} was trained in world {run.world}, but this world is {clock.world}: the "
+            "customers it remembers are other people.",
+            again,
+        )
+    if until_day > clock.day:
+        raise Refused(
+            f"Version {version} was trained on events up to day {until_day}, but it is only day {clock.day}.",
+            again,
+        )
+    seen, happened = (
+        [str(begun) for begun in read_happened(scenario, text) if begun.day < until_day]
+        for text in (run.ingest["episodes"], clock.episodes)
+    )
+    if seen != happened:
+        raise Refused(
+            f"Version {version} was trained on a past with {', '.join(seen) or 'no episode'}, but "
+            f"{', '.join(happened) or 'none'} happened here.",
+            again,
+        )
+
+
+def _settings(clock: Clock) -> str:
+    """What a run has to be given to collect this world, as the command line takes it."""
+    values = " ".join(f"--set ingest.{name}={value}" for name, value in clock.ingest().items() if value)
+    return f"{values} --seed {clock.seed}"

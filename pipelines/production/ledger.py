@@ -1,0 +1,272 @@
+"""The ledger: what each day of production was and cost, against having no model.
+
+Comes in: a day that was played, and what monitoring said of it. Goes out: one row a day. A day is priced
+once the outcomes of all its events are known; until then its cost is unknown, and is not guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.production.clock import Clock
+from pipelines.production.traffic import Sent
+from pipelines.scenarios import find_scenario
+from pipelines.scenarios.scenario import Scenario
+from pipelines.serving.rollout import ANSWERING
+from pipelines.tasks.money import Bill, price
+from pipelines.workspace import LIVE_BRANCH, Workspace
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS ledger (
+    scenario TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    world TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    first_event INTEGER NOT NULL,
+    last_event INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    p50_ms REAL,
+    p95_ms REAL,
+    flagged INTEGER NOT NULL,
+    labels INTEGER NOT NULL,
+    versions TEXT NOT NULL,
+    drifted INTEGER,
+    alerts INTEGER,
+    metric TEXT,
+    missed REAL,
+    reviews REAL,
+    false_alarms REAL,
+    without REAL,
+    PRIMARY KEY (scenario, branch, world, day)
+);
+"""
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of production.
+
+    Attributes
+    ----------
+    requests, errors : int
+        Events that were answered, and events that were sent in vain; one may be sent in vain many times.
+    p50_ms, p95_ms : float or None
+        How long an event waited for its answer: median and 95th percentile, by the wall clock.
+    flagged : int
+        Events on which the model raised an alert.
+    labels : int
+        Labels that became known on this day, of whichever day's events.
+    versions : tuple of int
+        Which versions answered.
+    drifted, alerts : int or None
+        Columns that monitoring found drifted, and alerts that it raised; None where nothing was monitored.
+    metric : mapping or None
+        How good the model is by the labels that had arrived: name, value, low, high, as monitoring has it.
+    bill : Bill or None
+        What the day's decisions cost; None until every outcome is known.
+    """
+
+    day: int
+    requests: int
+    errors: int
+    p50_ms: float | None
+    p95_ms: float | None
+    flagged: int
+    labels: int
+    versions: tuple[int, ...]
+    drifted: int | None
+    alerts: int | None
+    metric: Mapping[str, Any] | None
+    bill: Bill | None
+
+
+def days(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> list[Day]:
+    """All days that were played, in order; looking makes no file."""
+    if not workspace.database.is_file():
+        return []
+    with workspace.connect() as connection:
+        if not _is_there(connection):
+            return []
+        query = "SELECT * FROM ledger WHERE scenario = ? AND branch = ? ORDER BY day"
+        return [_day(row) for row in connection.execute(query, (scenario, branch))]
+
+
+def enter(
+    workspace: Workspace,
+    clock: Clock,
+    sent: Sent,
+    watched: Mapping[str, Any] | None = None,
+) -> Day:
+    """Write the row of the day that the clock shows, and price the days whose labels are all here now.
+
+    Entered again, the row is the same.
+
+    Parameters
+    ----------
+    sent : Sent
+        Which events were the day's; what was sent by hand is not in the ledger.
+    watched : mapping, optional
+        What monitoring said: drifted, alerts, metric.
+    """
+    named = _named(clock) | {"day": clock.day, "first": sent.first_event, "last": sent.last_event}
+    with _writing(workspace) as connection:
+        answered = connection.execute(
+            f"SELECT decision, latency_ms, version FROM predictions WHERE {_OF_EVENTS}", named
+        ).fetchall()
+        waited = np.array([row["latency_ms"] for row in answered])
+        p50, p95 = np.percentile(waited, [50, 95]).round(3).tolist() if len(waited) else (None, None)
+        watched = watched or {}
+        metric = watched.get("metric")
+        named |= {
+            "requests": len(answered),
+            "errors": clock.errors,
+            "p50_ms": p50,
+            "p95_ms": p95,
+            "flagged": sum(row["decision"] for row in answered),
+            "labels": sent.labels,
+            "versions": ",".join(map(str, sorted({row["version"] for row in answered}))),
+            "drifted": watched.get("drifted"),
+            "alerts": watched.get("alerts"),
+            "metric": json.dumps(metric) if metric is not None else None,
+        }
+        connection.execute(
+            "INSERT OR REPLACE INTO ledger (scenario, branch, world, day, first_event, last_event, requests, "
+            "errors, p50_ms, p95_ms, flagged, labels, versions, drifted, alerts, metric) VALUES (:scenario, "
+            ":branch, :world, :day, :first, :last, :requests, :errors, :p50_ms, :p95_ms, :flagged, :labels, "
+            ":versions, :drifted, :alerts, :metric)",
+            named,
+        )
+        _price_days(connection, clock)
+        query = f"SELECT * FROM ledger WHERE {_OF_WORLD} AND day = :day"
+        return _day(connection.execute(query, _named(clock) | {"day": clock.day}).fetchone())
+
+
+def total(scenario: Scenario, days: Sequence[Day]) -> dict[str, Any]:
+    """All days together: what they cost where that is known, and how many are not known yet.
+
+    Returns
+    -------
+    dict
+        unit, priced_days, unknown_days, and missed, reviews, false_alarms, without, total, saved of the
+        priced days, in the scenario's unit.
+    """
+    bills = [day.bill for day in days if day.bill is not None]
+    parts = {
+        name: round(sum(getattr(bill, name) for bill in bills), 2)
+        for name in ("missed", "reviews", "false_alarms", "without", "total", "saved")
+    }
+    return {
+        "unit": scenario.prices.unit,
+        "priced_days": len(bills),
+        "unknown_days": len(days) - len(bills),
+        **parts,
+    }
+
+
+def log_hash(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> str:
+    """What production was: equal for equal seeds and actions, on any day and in any workspace.
+
+    It covers every prediction and label; when they were made, how long that took, and the workspace's name
+    do not count. Scores count to 9 decimals.
+    """
+    found = sha256()
+    if not workspace.database.is_file():
+        return found.hexdigest()
+    with workspace.connect() as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone() is None:
+            return found.hexdigest()
+        queries = (
+            "SELECT world, event_id, event_time, event, version, route, round(score, 9), decision, "
+            "cold_start, hex(features) FROM predictions WHERE scenario = ? AND branch = ? "
+            "ORDER BY world, event_id, version, route",
+            "SELECT world, event_id, label, label_time FROM feedback WHERE scenario = ? AND branch = ? "
+            "ORDER BY world, event_id",
+        )
+        for query in queries:
+            for row in connection.execute(query, (scenario, branch)):
+                found.update(json.dumps(tuple(row)).encode())
+    return found.hexdigest()
+
+
+def _price_days(connection: sqlite3.Connection, clock: Clock) -> None:
+    """Price the days of which every outcome is known now."""
+    scenario = find_scenario(clock.scenario)
+    query = (
+        f"SELECT day, first_event, last_event, requests FROM ledger WHERE {_OF_WORLD} AND without IS NULL "
+        "AND day <= :newest ORDER BY day"
+    )
+    waiting = connection.execute(
+        query, _named(clock) | {"newest": clock.day - scenario.label_delay_days}
+    ).fetchall()
+    for row in waiting:
+        named = _named(clock) | {"day": row["day"], "first": row["first_event"], "last": row["last_event"]}
+        labels, flagged, at_stake = _outcomes(connection, scenario, named)
+        if len(labels) < row["requests"]:
+            continue
+        bill = price(scenario.prices, labels, flagged, at_stake)
+        connection.execute(
+            "UPDATE ledger SET missed = :missed, reviews = :reviews, false_alarms = :false_alarms, "
+            f"without = :without WHERE {_OF_WORLD} AND day = :day",
+            named | vars(bill),
+        )
+
+
+def _outcomes(
+    connection: sqlite3.Connection, scenario: Scenario, named: Mapping[str, Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64] | None]:
+    """Label, decision and what is at stake of the day's events whose label is known."""
+    column = scenario.prices.missed_column
+    rows = connection.execute(
+        "SELECT label, decision, json_extract(event, :path) FROM predictions JOIN feedback "
+        f"USING (scenario, branch, world, event_id) WHERE {_OF_EVENTS}",
+        {**named, "path": f"$.{column}" if column else "$"},
+    ).fetchall()
+    labels, flagged = (np.array([row[place] for row in rows], dtype=np.int64) for place in (0, 1))
+    return labels, flagged, np.array([row[2] for row in rows], dtype=np.float64) if column else None
+
+
+def _day(row: sqlite3.Row) -> Day:
+    bill = None
+    if row["without"] is not None:
+        bill = Bill(row["missed"], row["reviews"], row["false_alarms"], row["without"])
+    return Day(
+        **{name: row[name] for name in _PLAIN},
+        versions=tuple(int(each) for each in row["versions"].split(",") if each),
+        metric=json.loads(row["metric"]) if row["metric"] is not None else None,
+        bill=bill,
+    )
+
+
+def _named(clock: Clock) -> dict[str, Any]:
+    return {"scenario": clock.scenario, "branch": clock.branch, "world": clock.world}
+
+
+_PLAIN = ("day", "requests", "errors", "p50_ms", "p95_ms", "flagged", "labels", "drifted", "alerts")
+_OF_WORLD = "scenario = :scenario AND branch = :branch AND world = :world"
+# Ids find them by the log's index; the day leaves out what was sent by hand under an id among them.
+_OF_EVENTS = (
+    f"{_OF_WORLD} AND event_id BETWEEN :first AND :last AND day = :day "
+    f"AND route IN ({', '.join(repr(route) for route in sorted(ANSWERING))})"
+)
+
+
+@contextmanager
+def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
+    with workspace.connect() as connection:
+        if not _is_there(connection):
+            connection.executescript(_TABLE)
+        yield connection
+
+
+def _is_there(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone() is not None

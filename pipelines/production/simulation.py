@@ -1,0 +1,202 @@
+"""A simulation: a number of days of a world, played to their end, and what became of them.
+
+Comes in: a scenario, a seed, episodes and a number of days. Goes out: days, retrainings, deployments and
+the hash of all that was predicted and learned: the same seed and actions give the same one. Where nothing
+serves yet, the road is run first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines import promotion
+from pipelines.engines import local
+from pipelines.errors import BadInput, Refused, Unavailable
+from pipelines.lifecycle import LIFECYCLE, Ingest
+from pipelines.production import clock as clocks
+from pipelines.production import ledger
+from pipelines.production.champion import champion_of_run
+from pipelines.production.clock import Clock
+from pipelines.scenarios import find_scenario
+from pipelines.scenarios.scenario import read_happened
+from pipelines.workspace import Workspace
+
+POLICIES = ("never",)
+LOOK_S = 0.1
+# A day that can't be played this long will not be: whoever waits is told why.
+PATIENCE_S = 90.0
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What became of the days that were played.
+
+    Attributes
+    ----------
+    clock : Clock
+        As it stands at the end.
+    days : list of Day
+        The days played now; `ledger.days` has those before.
+    seconds : float
+        How long playing took, without the run before it.
+    """
+
+    clock: Clock
+    days: list[ledger.Day]
+    seconds: float
+
+
+def simulate(
+    workspace: Workspace,
+    scenario: str,
+    days: int,
+    *,
+    seed: int = 1,
+    policy: str = "never",
+    episodes: Sequence[str] = (),
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Simulated:
+    """Play that many days on from where the workspace's world is, or from its beginning.
+
+    The services must be running.
+
+    Parameters
+    ----------
+    params : mapping, optional
+        Of the run that makes the first model; only where there is none.
+    tell : callable
+        Told of every step and of the days, line by line.
+
+    Raises
+    ------
+    BadInput
+        There is no such scenario, policy or episode, or a param is not as its definition says.
+    Refused
+        The workspace plays another world, the first model did not pass its gate, or the world ends before.
+    Unavailable
+        A day could not be played.
+    """
+    happens = check_asked(scenario, policy, episodes)
+    clock = clocks.read(workspace, scenario) or _make(workspace, scenario, days, seed, happens, params, tell)
+    if clock.seed != seed or (happens and clock.episodes != happens):
+        raise Refused(
+            f"Workspace '{workspace.name}' plays the {clocks.describe(clock)} of {scenario}, "
+            "and another was asked for.",
+            "Simulate in a workspace of its own: --workspace NAME",
+        )
+    first_day = clock.day
+    began = time.monotonic()
+    clock = _play(workspace, clocks.advance(workspace, scenario, days), tell)
+    seconds = time.monotonic() - began
+    played = [each for each in ledger.days(workspace, scenario) if each.day >= first_day]
+    return Simulated(clock, played, seconds)
+
+
+def check_asked(scenario: str, policy: str, episodes: Sequence[str]) -> str:
+    """Refuse what can't be simulated; cheap, so that it is said before anything starts.
+
+    Returns
+    -------
+    str
+        The episodes, as a clock keeps them.
+
+    Raises
+    ------
+    BadInput
+        There is no such scenario, policy or episode.
+    """
+    if policy not in POLICIES:
+        raise BadInput(
+            f"There is no policy '{policy[:40]}' yet.", f"The policies are: {', '.join(POLICIES)}."
+        )
+    return ",".join(map(str, read_happened(find_scenario(scenario), ",".join(episodes))))
+
+
+def as_json(workspace: Workspace, simulated: Simulated) -> dict[str, Any]:
+    """The simulation as the command line prints it."""
+    clock = simulated.clock
+    rows = promotion.history(workspace, clock.scenario)
+    all_days = ledger.days(workspace, clock.scenario)
+    return {
+        "scenario": clock.scenario,
+        "world": {"size": clock.size, "seed": clock.seed, "episodes": clock.episodes},
+        "day": clock.day,
+        "log_hash": ledger.log_hash(workspace, clock.scenario),
+        "days": [day_as_json(day) for day in simulated.days],
+        "retrainings": [],
+        "deployments": [
+            {"day": row.day, "action": row.action, "stage": row.stage, "version": row.version} for row in rows
+        ],
+        "ledger": ledger.total(find_scenario(clock.scenario), all_days),
+        "seconds": round(simulated.seconds, 3),
+    }
+
+
+def day_as_json(day: ledger.Day) -> dict[str, Any]:
+    """One day as the command line prints it; money is null until every outcome is known."""
+    return {
+        "day": day.day,
+        "requests": day.requests,
+        "errors": day.errors,
+        "latency_ms": {"p50": day.p50_ms, "p95": day.p95_ms},
+        "flagged": day.flagged,
+        "labels": day.labels,
+        "drifted": day.drifted,
+        "alerts": day.alerts,
+        "metric": day.metric,
+        "money": None if day.bill is None else vars(day.bill) | {"saved": day.bill.saved},
+    }
+
+
+def _make(
+    workspace: Workspace,
+    scenario: str,
+    days: int,
+    seed: int,
+    episodes: str,
+    params: Mapping[str, Mapping[str, Any]] | None,
+    tell: Callable[[str], object],
+) -> Clock:
+    """Run the road and begin the world behind what it deployed; or behind what serves already."""
+    if promotion.serving(workspace, scenario).champion is not None:
+        return clocks.begin(workspace, scenario, episodes=episodes or None)
+    ingest = LIFECYCLE.check(params or {})["ingest"]
+    assert isinstance(ingest, Ingest)
+    left = find_scenario(scenario).length(ingest.size) - ingest.until_day
+    if not 1 <= days <= left:
+        raise BadInput(
+            f"{days} days can't be played from day {ingest.until_day} on.", f"Ask for 1 to {max(left, 0)}."
+        )
+    run = local.submit(workspace, scenario, params or {}, seed=seed)
+    state = local.follow(workspace, run.run_id, tell, LOOK_S)
+    if state.status != "completed":
+        raise Refused(
+            f"Run {run.run_id}, which was to make the first model, is {state.status}: {state.cause}",
+            f"See it: python -m pipelines run --list --workspace {workspace.name}",
+        )
+    champion = champion_of_run(workspace, run.run_id)
+    return clocks.begin(workspace, scenario, champion, episodes=episodes or None)
+
+
+def _play(workspace: Workspace, clock: Clock, tell: Callable[[str], object]) -> Clock:
+    """Wait until the clock has reached its target."""
+    told, moved_at = clock.day, time.monotonic()
+    while clock.day < clock.target_day:
+        time.sleep(LOOK_S)
+        now = clocks.read(workspace, clock.scenario, clock.branch)
+        assert now is not None  # clocks are never taken away
+        if now.day != clock.day:
+            moved_at = time.monotonic()
+        if now.day >= told + 10 or (now.day != told and now.day == now.target_day):
+            told = now.day
+            tell(f"day {now.day} of {now.target_day}")
+        if time.monotonic() - moved_at > PATIENCE_S:
+            if now.problem:
+                raise Unavailable(f"Day {now.day} can't be played: {now.problem}", now.hint)
+            raise Unavailable(f"Day {now.day} is not played.", "See world.log in the home's folder logs.")
+        clock = now
+    return clock

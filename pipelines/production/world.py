@@ -1,0 +1,161 @@
+"""The world: the process that plays every workspace's days towards the day that was asked for.
+
+Comes in: clocks. Goes out: days, one at a time, fair between workspaces. What can't be played now stops its
+own clock with a message, and is tried again.
+
+    python -m pipelines.production.world     is the process
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipelines.errors import FlightdeckError, Refused, Unavailable
+from pipelines.production import clock as clocks
+from pipelines.production.clock import Clock
+from pipelines.production.opening import Opener
+from pipelines.settings import SINGLE_THREAD, settings
+from pipelines.workspace import Home, Workspace, open_home
+
+log = logging.getLogger(__name__)
+
+# How often clocks are looked at while none is to be played.
+POLL_S = 0.2
+HEARTBEAT_S = 1.0
+# After a day that could not be played: soon enough to go on by itself, rare enough to cost nothing.
+RETRY_S, LONGEST_RETRY_S = 1.0, 20.0
+
+Key = tuple[str, str, str]  # Workspace, scenario, branch.
+
+
+@dataclass
+class Player:
+    """Plays the days of all workspaces of a home, in turn."""
+
+    home: Home
+    _turn: Key = ("", "", "")
+    _failures: dict[Key, int] = field(default_factory=dict)
+    _retry_at: dict[Key, float] = field(default_factory=dict)
+
+    def play_next(self) -> bool:
+        """Play one day of the clock whose turn it is; False when there was none to play."""
+        waiting = {_key(clock): clock for clock in self._playable()}
+        if not waiting:
+            return False
+        # Whoever comes after the last one in order, and from the front again: one day each.
+        self._turn = min((key for key in waiting if key > self._turn), default=min(waiting))
+        self._play(self._turn, waiting[self._turn])
+        return True
+
+    def _playable(self) -> list[Clock]:
+        found = []
+        for workspace in self.home.workspaces():
+            try:
+                found += clocks.clocks(workspace)
+            except (sqlite3.Error, OSError, FlightdeckError) as error:
+                log.debug("workspace %s can't be read: %s", workspace.name, error)
+        now = time.monotonic()
+        return [
+            clock
+            for clock in found
+            if clock.state == "playing"  # also one that had stopped and was asked again to go on
+            or (clock.state == "stopped" and now >= self._retry_at.get(_key(clock), 0.0))
+        ]
+
+    def _play(self, key: Key, clock: Clock) -> None:
+        # Here and not above: until the first day is played, this process stays small.
+        from pipelines.production.day import play_day
+
+        workspace = Workspace(self.home, clock.workspace)
+        try:
+            play_day(workspace, clock)
+        except FlightdeckError as error:
+            self._stop(key, clock, error)
+        except (sqlite3.Error, OSError) as error:
+            self._stop(
+                key, clock, Unavailable(f"The workspace's files can't be used: {error}.", "Check the disk.")
+            )
+        except Exception as error:  # one workspace's defect must not keep the others' worlds from going on
+            log.exception("day %d of %s can't be played", clock.day, key)
+            told = FlightdeckError(
+                f"The world failed inside ({type(error).__name__}).",
+                "See world.log in the home's folder logs.",
+            )
+            self._stop(key, clock, told)
+        else:
+            self._failures.pop(key, None)
+            self._retry_at.pop(key, None)
+
+    def _stop(self, key: Key, clock: Clock, error: FlightdeckError) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._retry_at[key] = time.monotonic() + min(RETRY_S * 2 ** (failures - 1), LONGEST_RETRY_S)
+        if failures == 1:
+            log.warning("day %d of %s can't be played: %s", clock.day, key, error)
+        try:
+            clocks.stop(Workspace(self.home, clock.workspace), clock, error.message, error.hint)
+        except (sqlite3.Error, OSError) as failure:
+            log.warning("clock of %s can't be stopped: %s", key, failure)
+
+
+def _key(clock: Clock) -> Key:
+    return clock.workspace, clock.scenario, clock.branch
+
+
+def serve(home: Home, every: Callable[[], object] = lambda: None) -> None:
+    """Play until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    every : callable
+        Called between days: what else this process looks after.
+
+    Raises
+    ------
+    Refused
+        Another process plays this home: two would send everything twice.
+    """
+    try:
+        with FileLock(home.root / "world.lock", timeout=0):
+            _serve_alone(home, every)
+    except Timeout as error:
+        raise Refused(f"Another process plays the worlds of {home.root}.", "End that one first.") from error
+
+
+def _serve_alone(home: Home, every: Callable[[], object]) -> None:
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    threading.Thread(target=_beat, args=(home.root / "world.heartbeat", ending), daemon=True).start()
+    player = Player(home)
+    while not ending.is_set():
+        every()
+        if not player.play_next():
+            ending.wait(POLL_S)
+
+
+def _beat(heartbeat: Path, ending: threading.Event) -> None:
+    while not ending.wait(HEARTBEAT_S):
+        heartbeat.touch()
+
+
+def main() -> None:
+    """Be the world of this home."""
+    for name, value in SINGLE_THREAD.items():
+        os.environ.setdefault(name, value)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    home = open_home()
+    serve(home, Opener(home, allowed=not settings().empty))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The world's service: fair between workspaces, and stopped by nobody else's problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import page_samples as samples
+import pytest
+
+from pipelines.errors import Refused, Unavailable
+from pipelines.production import clock as clocks
+from pipelines.production import day, world
+from pipelines.production.clock import Clock
+from pipelines.production.world import Player
+from pipelines.run import create_run
+from pipelines.workspace import Home, Workspace, open_workspace
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Workspace]:
+    """Three workspaces of one home whose worlds are to be played for some days."""
+    made = []
+    for name in ("ada", "bob", "eve"):
+        workspace = open_workspace(name, Home(tmp_path))
+        run = create_run(workspace, "fraud", {"ingest": {"size": "small"}})
+        samples.promote(workspace, 1, run.run_id)
+        clocks.advance(workspace, "fraud", 3)
+        made.append(workspace)
+    return made
+
+
+def played(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> list[str]:
+    """Whose days are played from now on; traffic is left out."""
+    order: list[str] = []
+
+    def play(workspace: Workspace, clock: Clock) -> None:
+        order.append(workspace.name)
+        if workspace.name == broken:
+            raise Unavailable("The gateway is not answering.", "Start it.")
+        clocks.pass_day(workspace, clock)
+
+    monkeypatch.setattr(day, "play_day", play)
+    return order
+
+
+def test_workspaces_are_played_in_turn(three: list[Workspace], monkeypatch: pytest.MonkeyPatch) -> None:
+    order = played(monkeypatch)
+    player = Player(three[0].home)
+    while player.play_next():
+        pass
+    assert order == ["ada", "bob", "eve"] * 3
+    assert all(clocks.today(workspace, "fraud") == 63 for workspace in three)
+
+
+def test_a_problem_stops_its_own_clock_and_is_tried_again(
+    three: list[Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a workspace whose days can't be played
+    order = played(monkeypatch, broken="bob")
+    seconds = 0.0
+    monkeypatch.setattr(world.time, "monotonic", lambda: seconds)
+    player = Player(three[0].home)
+    while player.play_next():
+        pass
+
+    # then the others' are, and its clock says why
+    assert (order.count("ada"), order.count("bob"), order.count("eve")) == (3, 1, 3)
+    stopped = clocks.read(three[1], "fraud")
+    assert stopped is not None
+    assert (stopped.state, stopped.day, stopped.hint) == ("stopped", 60, "Start it.")
+
+    # after a while it is tried again, later each time, and at once when somebody asks
+    for seconds, tries in ((0.9, 1), (1.1, 2), (2.9, 2), (3.2, 3)):
+        player.play_next()
+        assert order.count("bob") == tries, seconds
+    clocks.advance(three[1], "fraud", 1)
+    assert player.play_next()
+    assert order.count("bob") == 4
+
+
+def test_a_defect_in_one_world_does_not_end_the_service(
+    three: list[Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(day, "play_day", fail)
+    assert Player(three[0].home).play_next()
+    stopped = clocks.read(three[0], "fraud")
+    assert stopped is not None
+    assert "ZeroDivisionError" in stopped.problem
+
+
+def test_a_damaged_workspace_is_passed_over(three: list[Workspace], monkeypatch: pytest.MonkeyPatch) -> None:
+    order = played(monkeypatch)
+    three[0].database.write_bytes(b"this is no database" * 100)
+    player = Player(three[0].home)
+    while player.play_next():
+        pass
+    assert order == ["bob", "eve"] * 3
+
+
+def test_one_process_plays_a_home(tmp_path: Path) -> None:
+    with world.FileLock(tmp_path / "world.lock"), pytest.raises(Refused, match="Another process plays"):
+        world.serve(Home(tmp_path))
