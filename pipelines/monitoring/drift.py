@@ -188,6 +188,27 @@ def compare_files(
         return compare(before, after, method=method, threshold=threshold)
 
 
+def lines(drift: Drift) -> list[str]:
+    """What was found, as a table in text."""
+    width = max(len(column.name) for column in drift.columns)
+    found = []
+    for column in drift.columns:
+        said = column.reason
+        if column.score is not None:
+            error = f" ±{column.error:.1g}" if column.error else ""
+            said = f"{column.method} {column.score:.4g}{error} (threshold {column.threshold:g})"
+        if column.missing_drifted:
+            said += f", missing {column.reference_missing:.1%} before, {column.current_missing:.1%} now"
+        verdict = "DRIFTED" if column.drifted else "GAPS" if column.missing_drifted else "same"
+        found.append(f"{verdict:8} {column.name:{width}}  {column.kind:8}  {said}")
+    found += [f"skipped  {each.name:{width}}  {each.reason}" for each in drift.skipped]
+    found.append(
+        f"{sum(column.drifted for column in drift.columns)} of {len(drift.columns)} columns drifted; "
+        f"{drift.reference_rows:,} rows before, {drift.current_rows:,} now."
+    )
+    return found + list(drift.notes)
+
+
 def _check(method: str | None, threshold: float | None) -> Method | None:
     wanted = find_method(method) if method is not None else None
     if threshold is not None and not (math.isfinite(threshold) and threshold > 0):
@@ -274,6 +295,11 @@ def _missing(left: Sample, right: Sample) -> dict[str, Any]:
 
 
 def _changed(before: Table, after: Table, name: str) -> ColumnDrift:
+    for side, whose in ((before, "reference"), (after, "current table")):
+        # A column without any value comes as numbers, whatever it held before.
+        if side.nature(name) == "float" and not look_at_numbers(side.source(name)).count:
+            reason = f"the {whose} has no values here"
+            return ColumnDrift(name, "category", None, None, None, True, reason=reason)
     words: dict[Nature, str] = {
         "float": "numbers",
         "integer": "numbers",

@@ -27,6 +27,8 @@ Parts: TypeAlias = Callable[[], Iterable[Part]]
 FEW = 20
 # A first look at so many values tells almost every column apart that has more than a few.
 GLANCE = 2_000
+# Amounts have two decimals, many measurements three; with more, numbers are taken as continuous.
+MOST_DECIMALS = 3
 # A column of texts with more different values than this is not counted further: it names or describes.
 MOST_CATEGORIES = 100_000
 
@@ -45,8 +47,8 @@ class Numbers:
         Of the finite values; std divides by `count`. NaN when there are none.
     few : mapping of float to int, or None
         How often each value occurs; None when there are more than `FEW` different ones.
-    whole : bool
-        Whether all are whole numbers.
+    decimals : int or None
+        The fewest decimals that write all of them exactly; None for more than `MOST_DECIMALS`.
     integers : bool
         Whether they are stored as integers.
     """
@@ -59,7 +61,7 @@ class Numbers:
     mean: float
     std: float
     few: Mapping[Hashable, int] | None
-    whole: bool
+    decimals: int | None
     integers: bool = False
 
 
@@ -123,7 +125,8 @@ def look_at_numbers(parts: Parts, *, integers: bool = False) -> Numbers:
 
     rows = count = 0
     low, high, mean, squares = np.inf, -np.inf, 0.0, 0.0
-    whole, few = True, _Few()
+    few = _Few()
+    decimals: int | None = 0
     for part in parts():
         rows += len(part)
         values = _finite(part)
@@ -139,11 +142,11 @@ def look_at_numbers(parts: Parts, *, integers: bool = False) -> Numbers:
             squares += part_squares + apart * apart * count * len(values) / (count + len(values))
         count += len(values)
         few.add(values)
-        whole = whole and (integers or _whole(values))
+        decimals = decimals if integers else _decimals(values, decimals)
     if not count:
-        return Numbers(finite, 0, rows, np.nan, np.nan, np.nan, np.nan, {}, True, integers)
+        return Numbers(finite, 0, rows, np.nan, np.nan, np.nan, np.nan, {}, 0, integers)
     std = float(np.sqrt(squares / count))
-    return Numbers(finite, count, rows - count, low, high, mean, std, few.counts, whole, integers)
+    return Numbers(finite, count, rows - count, low, high, mean, std, few.counts, decimals, integers)
 
 
 def look_at_categories(parts: Parts) -> Categories:
@@ -188,5 +191,11 @@ def _finite(part: Part) -> Floats:
     return values if fits.all() else values[fits]
 
 
-def _whole(values: Floats) -> bool:
-    return bool((values[:GLANCE] == np.floor(values[:GLANCE])).all() and (values == np.floor(values)).all())
+def _decimals(values: Floats, least: int | None) -> int | None:
+    """The fewest decimals, but at least `least`, that write all values exactly."""
+    while least is not None and least <= MOST_DECIMALS:
+        glance = values[:GLANCE]
+        if all((np.rint(some * 10**least) / 10**least == some).all() for some in (glance, values)):
+            return least
+        least += 1
+    return None

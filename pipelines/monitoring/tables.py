@@ -131,9 +131,12 @@ class ParquetTable:
     def source(self, name: str) -> Parts:
         def read() -> Iterator[Part]:
             # A buffer, or Arrow reads a whole row group at once, which may be the whole file.
-            with pq.ParquetFile(self._path, buffer_size=2**20, pre_buffer=False) as file:
-                for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
-                    yield _plain(batch.column(0))
+            try:
+                with pq.ParquetFile(self._path, buffer_size=2**20, pre_buffer=False) as file:
+                    for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
+                        yield _plain(batch.column(0))
+            except (OSError, pa.ArrowException) as error:
+                raise _unreadable(self._path, error) from error
 
         wide = self.nature(name) == "text"
         if self.rows * (32 if wide else 8) > KEPT_BYTES:
@@ -159,11 +162,7 @@ def opened(path: Path) -> Iterator[Table]:
             else:
                 table = _open_csv(path, head, Path(folder))
         except (OSError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-            raise BadInput(
-                f"{path.name} can't be read: {reason}.",
-                "It seems damaged or cut short. Write it again as CSV or Parquet.",
-            ) from error
+            raise _unreadable(path, error) from error
         if table.rows < 2:
             raise BadInput(
                 f"{path.name} holds {'one row' if table.rows else 'no rows'}, which has no distribution.",
@@ -172,16 +171,26 @@ def opened(path: Path) -> Iterator[Table]:
         yield table
 
 
+def _unreadable(path: Path, error: Exception) -> BadInput:
+    reason = str(error).splitlines()[0][:300].rstrip(".") if str(error) else type(error).__name__
+    return BadInput(
+        f"{path.name} can't be read: {reason}.",
+        "It seems damaged or cut short. Write it again as CSV or Parquet.",
+    )
+
+
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            head = file.read(GLANCE_BYTES)
-    except IsADirectoryError as error:
-        raise BadInput(f"{path.name} is a folder.", "Name a CSV or Parquet file in it.") from error
-    except OSError as error:
+        if path.is_dir():
+            raise BadInput(f"{path.name} is a folder.", "Name a CSV or Parquet file in it.")
+        with pa.input_stream(str(path), compression="detect") as file:
+            head: bytes = file.read(GLANCE_BYTES)
+    except FileNotFoundError as error:
         raise BadInput(
             f"There is no file {path}.", "Check the path: it must be a CSV or Parquet file."
         ) from error
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
     if not head.strip():
         raise BadInput(f"{path.name} is empty.", "Give a CSV file with a line of names, or a Parquet file.")
     if b"\0" in head and head[:2] not in BYTE_ORDER_MARKS and not head.startswith(PARQUET_MAGIC):
@@ -198,7 +207,7 @@ def _open_csv(path: Path, head: bytes, folder: Path) -> Table:
         try:
             return _convert(path, head, encoding, types, notes, folder)
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            if encoding == "utf8" and "UTF8" in str(error).replace("-", "").upper():
+            if encoding == "utf8" and "UTF8" in str(error).upper():
                 encoding = OLD_ENCODING
                 notes.append(f"{path.name} is not UTF-8; it was read as Windows-1252.")
                 continue
@@ -219,6 +228,8 @@ def _convert(
     target = folder / f"{path.stem[:40]}.parquet"
     with _csv_reader(path, head, encoding, types) as reader:
         _unique(reader.schema.names, path.name)
+        if any(pa.types.is_binary(kind) for kind in reader.schema.types):
+            raise pa.ArrowInvalid("not UTF8: Arrow takes such texts for bytes")
         try:
             for batch in reader:
                 size += batch.nbytes
