@@ -56,6 +56,7 @@ lock: .venv/.installed ## Write the pinned files anew from requirements/*.in
 	@$(compile) requirements/base.in --output-file requirements.txt
 	@$(compile) requirements/dev.in --output-file requirements/dev.txt
 	@$(compile) requirements/lab.in --output-file requirements/lab.txt
+	@$(compile) requirements/peers-evidently.in --output-file requirements/peers-evidently.txt
 
 browser: .venv/.tests-installed
 	@test -n "$(browser)" || sh .ci/need chromium "the browser that the tests drive"

@@ -229,8 +229,30 @@ def rollback(
 
 
 @cli.command()
+def drift(
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="CSV or Parquet: as it was.")],
+    current: Annotated[Path, typer.Argument(metavar="CURRENT", help="CSV or Parquet: as it is now.")],
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="psi, ks, wasserstein, jensenshannon, chisquare or z; chosen by column when left out."
+        ),
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="In place of the methods' own.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which columns of two files of any size are distributed differently."""
+    from pipelines.monitoring.drift import compare_files
+    from pipelines.monitoring.drift import lines as drift_lines
+
+    with _speaking(as_json):
+        found = compare_files(reference, current, method=method, threshold=threshold)
+        _print(found.as_json(), drift_lines(found), as_json)
+
+
+@cli.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="notebooks or lifecycle.")],
+    name: Annotated[str, typer.Argument(help="notebooks, lifecycle or drift.")],
     rounds: Annotated[int, typer.Option(help="Measured rounds.", min=1, max=20)] = 3,
     as_json: AsJson = False,
 ) -> None:

@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     latency_ms REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS predictions_of_event ON predictions (scenario, event_id);
+CREATE INDEX IF NOT EXISTS predictions_of_day ON predictions (scenario, branch, world, day);
 CREATE TABLE IF NOT EXISTS feedback (
     seq INTEGER PRIMARY KEY,
     prediction_id TEXT NOT NULL,

@@ -1,0 +1,1 @@
+"""Monitoring: is what the model meets still what it learnt from, and are its answers still right?"""

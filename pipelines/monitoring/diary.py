@@ -1,0 +1,60 @@
+"""The diary: each simulated day's monitoring report, as it was written when the day ended.
+
+Comes in: reports. Goes out: the same reports by day, from the table monitor_days in the workspace's app.db.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.errors import Damaged
+from pipelines.workspace import Workspace
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS monitor_days (
+    scenario TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    report TEXT NOT NULL,
+    PRIMARY KEY (scenario, branch, day)
+);
+"""
+
+
+def keep(workspace: Workspace, scenario: str, branch: str, report: Mapping[str, Any]) -> None:
+    """Write a day's report down; a day that is written again has the newer one."""
+    with workspace.connect() as connection:
+        connection.executescript(_TABLE)
+        connection.execute(
+            "INSERT OR REPLACE INTO monitor_days VALUES (?, ?, ?, ?)",
+            (scenario, branch, int(report["day"]), json.dumps(report)),
+        )
+
+
+def read(workspace: Workspace, scenario: str, branch: str = "main") -> list[dict[str, Any]]:
+    """All reports, by day; none before the first day has ended.
+
+    Raises
+    ------
+    Damaged
+        The database can't be read.
+    """
+    if not workspace.database.is_file():
+        return []
+    try:
+        with workspace.connect() as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'monitor_days'").fetchone():
+                return []
+            rows = connection.execute(
+                "SELECT report FROM monitor_days WHERE scenario = ? AND branch = ? ORDER BY day",
+                (scenario, branch),
+            ).fetchall()
+        return [json.loads(row["report"]) for row in rows]
+    except (sqlite3.Error, ValueError) as error:
+        raise Damaged(
+            f"The monitoring diary of workspace '{workspace.name}' can't be read: {error}.",
+            "Your runs are kept. To begin afresh: python -m pipelines reset",
+        ) from error

@@ -1,0 +1,175 @@
+"""The monitoring report of a day: quality, drift and performance of the champion, in plain values.
+
+Comes in: a workspace, a scenario and a day. Goes out: a dict that can be stored as JSON, cheap enough to
+be made at the end of every simulated day. It holds no times and no ids of runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from pipelines.evaluation import BLOCKED_DAYS
+from pipelines.monitoring import performance, quality
+from pipelines.monitoring.drift import compare
+from pipelines.monitoring.reference import SCORE, Reference, find_reference
+from pipelines.promotion import LIVE_BRANCH
+from pipelines.scenarios.scenario import DAY_S, Scenario
+from pipelines.serving.logged import read_logged, read_positives
+from pipelines.workspace import Workspace
+
+# Fewer answers than this say nothing about a distribution.
+LEAST_ANSWERS = 100
+
+
+def monitor(
+    workspace: Workspace,
+    scenario: Scenario,
+    day: int,
+    *,
+    branch: str = LIVE_BRANCH,
+    window_days: int = 7,
+    resamples: int = 100,
+    seed: int = 1,
+    method: str | None = None,
+) -> dict[str, Any]:
+    """How the champion stands when `day` begins, with what is known by then.
+
+    Returns
+    -------
+    dict
+        scenario, day, version, window_days, summary, and quality, drift and performance as `report_on` says.
+
+    Raises
+    ------
+    Missing
+        Nothing serves, or the champion's run is gone.
+    Unavailable, Damaged
+        The log or the champion's files can't be read.
+    """
+    reference = find_reference(workspace, scenario, branch)
+    read_from = day - scenario.label_delay_days - window_days
+    answered = read_logged(workspace, scenario, read_from, day, branch=branch, at_s=day * DAY_S)
+    answered = answered[answered["route"].isin(["champion", "canary"])]
+    recent = read_positives(workspace, scenario, (read_from - BLOCKED_DAYS) * DAY_S, day * DAY_S, branch)
+    positives = pd.concat([reference.known_positives, recent]) if len(recent) else reference.known_positives
+    return report_on(
+        scenario,
+        answered,
+        positives,
+        reference,
+        day,
+        window_days=window_days,
+        resamples=resamples,
+        seed=seed,
+        method=method,
+    )
+
+
+def report_on(
+    scenario: Scenario,
+    answered: pd.DataFrame,
+    positives: pd.DataFrame,
+    reference: Reference,
+    day: int,
+    *,
+    window_days: int = 7,
+    resamples: int = 100,
+    seed: int = 1,
+    method: str | None = None,
+) -> dict[str, Any]:
+    """The report on answers that are at hand; see `monitor`.
+
+    Parameters
+    ----------
+    answered : DataFrame
+        As `serving.logged.read_logged` returns it, of the window and of as many days more as labels take.
+
+    Returns
+    -------
+    dict
+        quality: list of checks {name, found, expected, passed, meaning}. drift: reference_days, days, rows,
+        columns [{name, kind, method, score, threshold, drifted, alarm_from, alarm}], the largest first, and
+        drifted_share. performance: see `performance.measure`. days: [{day, answers, alerts}].
+    """
+    window = answered[answered["day"] >= day - window_days]
+    report: dict[str, Any] = {
+        "scenario": scenario.name,
+        "day": day,
+        "version": reference.version,
+        "window_days": window_days,
+        "answers": len(window),
+        "days": _by_day(window),
+        "quality": [],
+        "drift": None,
+        "performance": performance.measure(
+            scenario, answered, positives, reference, day, window_days, resamples, seed
+        ),
+    }
+    if len(window):
+        checks = quality.check(scenario, answered, reference, day, window_days)
+        report["quality"] = [asdict(each) for each in checks]
+    if len(window) >= LEAST_ANSWERS:
+        report["drift"] = _drift(window, reference, day, window_days, method)
+    return report | {"summary": summarise(scenario, report)}
+
+
+def summarise(scenario: Scenario, report: dict[str, Any]) -> str:
+    """The report in a sentence or two."""
+    measured, name = report["performance"], scenario.positive
+    if not report["answers"]:
+        return f"No {scenario.event} was answered in the last {report['window_days']} days."
+    if measured["status"] == "waiting":
+        due = measured["until_day"] + scenario.label_delay_days + 1
+        answers = f"Version {report['version']} answers, but no label has come yet"
+        return f"{answers}; the first are due about day {due}."
+    found, promised = (
+        each["alert_precision"] for each in (measured["metrics"], measured["promised"]["metrics"])
+    )
+    if found is None:
+        return f"So far {measured['positives']} {name} are known, too few to measure."
+    words = f"Of 100 alerts {100 * found:.0f} are right"
+    low, high = measured["intervals"]["alert_precision"]
+    if low is not None:
+        words += f" (95% interval {100 * low:.0f} to {100 * high:.0f})"
+    return words + (f"; it was {100 * promised:.0f} in the evaluation." if promised is not None else ".")
+
+
+def _drift(
+    window: pd.DataFrame, reference: Reference, day: int, window_days: int, method: str | None
+) -> dict[str, Any]:
+    names = [*reference.card["features"], SCORE]
+    of_champion = window[window["version"] == reference.version]
+    current = window.assign(**{SCORE: window[SCORE].where(window["version"] == reference.version)})
+    found = compare(reference.features, current, columns=names, method=method)
+    columns = []
+    for each in found.columns:
+        alarm_from = (
+            each.threshold if method is not None else reference.thresholds.get(each.name, each.threshold)
+        )
+        alarm = each.drifted if each.score is None or method is not None else each.score >= (alarm_from or 0)
+        columns.append(
+            {
+                name: getattr(each, name)
+                for name in ("name", "kind", "method", "score", "threshold", "drifted")
+            }
+            | {"alarm_from": alarm_from, "alarm": bool(alarm), "missing_drifted": each.missing_drifted}
+        )
+    columns.sort(key=lambda each: (not each["alarm"], -(each["score"] or 0) / (each["alarm_from"] or 1)))
+    return {
+        "reference_days": [reference.from_day, reference.until_day],
+        "days": [day - window_days, day],
+        "rows": len(of_champion),
+        "columns": columns,
+        "drifted_share": found.drifted_share,
+    }
+
+
+def _by_day(window: pd.DataFrame) -> list[dict[str, int]]:
+    by_day = window.groupby("day")["decision"].agg(["size", "sum"])
+    return [
+        {"day": int(day), "answers": int(size), "alerts": int(alerts)}
+        for day, size, alerts in zip(by_day.index, by_day["size"], by_day["sum"], strict=True)
+    ]

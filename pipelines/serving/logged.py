@@ -1,0 +1,184 @@
+"""The log as a table: what was answered between two days, with what is known by now to be true.
+
+Comes in: a workspace, a scenario, days. Goes out: one row an answer, for whoever counts: monitoring,
+ledgers, notebooks. Single answers are traced in `prediction_log`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.errors import Damaged, Unavailable
+from pipelines.promotion import LIVE_BRANCH
+from pipelines.scenarios.scenario import Scenario
+from pipelines.serving.rollout import Route
+from pipelines.workspace import Workspace
+
+# Every route whose answer somebody got; a shadow only looks on.
+ANSWERED: tuple[Route, ...] = ("champion", "canary", "version")
+
+_PLAIN = ("event_id", "event_time", "day", "version", "route", "score", "decision")
+_QUERY = f"""
+SELECT {", ".join(f"p.{name}" for name in _PLAIN)}, p.cold_start, p.event, p.features, f.label, f.label_time
+FROM predictions p
+LEFT JOIN feedback f ON f.scenario = p.scenario AND f.branch = p.branch AND f.world = p.world
+    AND f.event_id = p.event_id
+WHERE p.scenario = :scenario AND p.branch = :branch AND p.world = :world
+    AND p.day >= :from_day AND p.day < :until_day AND p.route IN (SELECT value FROM json_each(:routes))
+ORDER BY p.event_time, p.event_id, p.seq
+"""
+
+
+def read_logged(
+    workspace: Workspace,
+    scenario: Scenario,
+    from_day: int,
+    until_day: int,
+    *,
+    branch: str = LIVE_BRANCH,
+    at_s: int | None = None,
+    routes: Sequence[Route] = ANSWERED,
+    world: str | None = None,
+) -> pd.DataFrame:
+    """What was answered about the events of days `from_day` to `until_day`, the last not included.
+
+    Parameters
+    ----------
+    at_s : int, optional
+        Seconds since day 0: labels that were learned later are missing, as they were then.
+    routes : sequence of str
+        Whose answers; all that a client got, and no shadow's, when left out.
+    world : str, optional
+        Which history the events continue; the one that was answered about last when left out.
+
+    Returns
+    -------
+    DataFrame of shape (n_answers, 10 + raw columns + features), sorted by event_time, event_id
+        event_id, event_time, day, version, route, score, decision (bool), cold_start, label (Int8, missing
+        where not learned), label_time (Int64), the raw columns, and the features that the model saw under
+        their own names; a feature that is called as a raw column is that column. Empty when nothing was
+        answered.
+
+    Raises
+    ------
+    Unavailable
+        The database can't be read.
+    Damaged
+        A row holds other features than the scenario has.
+    """
+    names = [feature.name for feature in scenario.features]
+    rows = _rows(workspace, scenario.name, branch, world, from_day, until_day, routes)
+    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in range(12)]
+    found: dict[str, Any] = dict(zip(_PLAIN, columns, strict=False))
+    frame = pd.DataFrame({name: np.array(found[name]) for name in _PLAIN}, copy=False)
+    if not rows:
+        frame = frame.astype(dict.fromkeys(("event_id", "event_time", "day", "version"), np.int64))
+        frame = frame.astype({"route": object, "score": np.float64})
+    cold, events, blobs, label, label_time = columns[7:]
+    told = pd.DataFrame({"label": label, "label_time": label_time}, dtype=object).astype(
+        {"label": "Int8", "label_time": "Int64"}
+    )
+    if at_s is not None:
+        told = told.mask(~(told["label_time"] <= at_s).fillna(False).astype(bool))
+    raw = json.loads(f"[{','.join(events)}]")
+    # Of a raw column and a feature of one name the raw column stands: the feature is its value.
+    listed = {column.name: [each[column.name] for each in raw] for column in scenario.columns}
+    matrix = _matrix(blobs, len(names))
+    seen = {name: matrix[:, place] for place, name in enumerate(names) if name not in listed}
+    return pd.DataFrame(
+        {
+            **{name: frame[name] for name in _PLAIN[:-1]},
+            "decision": frame["decision"].astype(bool),
+            "cold_start": pd.Series(cold, dtype=object),
+            **told,
+            **listed,
+            **seen,
+        },
+        copy=False,
+    )
+
+
+def read_positives(
+    workspace: Workspace, scenario: Scenario, known_from_s: int, known_until_s: int, branch: str = LIVE_BRANCH
+) -> pd.DataFrame:
+    """The positives among the answered events that became known in that time, both ends included.
+
+    Returns
+    -------
+    DataFrame of shape (n_positives, 2)
+        The scenario's alert entity and label_time.
+
+    Raises
+    ------
+    Unavailable
+        The database can't be read.
+    """
+    entity = scenario.alert_entity
+    named = "p.event_id" if entity == "event_id" else "json_extract(p.event, :path)"
+    query = (
+        f"SELECT DISTINCT {named}, f.label_time FROM feedback f "
+        "JOIN predictions p ON p.scenario = f.scenario AND p.branch = f.branch AND p.world = f.world AND p.event_id = f.event_id "
+        "WHERE f.scenario = :scenario AND f.branch = :branch AND f.label = 1 "
+        "AND f.label_time BETWEEN :known_from AND :known_until"
+    )
+    values: dict[str, Any] = {"path": f'$."{entity}"', "scenario": scenario.name, "branch": branch}
+    values_s = {"known_from": known_from_s, "known_until": known_until_s}
+    found = _select(workspace, query, values | values_s)
+    columns = list(zip(*found, strict=True)) if found else [(), ()]
+    return pd.DataFrame({entity: columns[0], "label_time": np.array(columns[1], dtype=np.int64)})
+
+
+def _matrix(blobs: Sequence[bytes], width: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The features of all rows, joined once and read as one array, a column at a time in memory."""
+    joined = np.frombuffer(b"".join(blobs), dtype="<f8")
+    if len(joined) != len(blobs) * width:
+        raise Damaged(
+            f"The log holds rows of other than {width} features.",
+            "They are of an older Flightdeck; reset the workspace, or look at newer days.",
+        )
+    return np.asfortranarray(joined.reshape(len(blobs), width))
+
+
+def _rows(
+    workspace: Workspace,
+    scenario: str,
+    branch: str,
+    world: str | None,
+    from_day: int,
+    until_day: int,
+    routes: Sequence[Route],
+) -> list[Any]:
+    values: dict[str, Any] = {"scenario": scenario, "branch": branch}
+    if world is None:
+        query = (
+            "SELECT world FROM predictions WHERE scenario = :scenario AND branch = :branch "
+            "ORDER BY seq DESC LIMIT 1"
+        )
+        newest = _select(workspace, query, values)
+        if not newest:
+            return []
+        world = str(newest[0][0])
+    days = {"from_day": from_day, "until_day": until_day}
+    return _select(workspace, _QUERY, values | days | {"world": world, "routes": json.dumps(list(routes))})
+
+
+def _select(workspace: Workspace, query: str, values: Mapping[str, object]) -> list[Any]:
+    """Plain tuples, as making a Row of each answer takes longer than reading it; none without a log."""
+    if not workspace.database.is_file():
+        return []
+    try:
+        with workspace.connect() as connection:
+            connection.row_factory = None
+            begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone()
+            return connection.execute(query, values).fetchall() if begun else []
+    except sqlite3.Error as error:
+        raise Unavailable(
+            f"The prediction log of workspace '{workspace.name}' can't be read: {error}.",
+            "Check the disk; serving then goes on by itself.",
+        ) from error
