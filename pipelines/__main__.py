@@ -51,6 +51,7 @@ def up(
     from pipelines import services
 
     with _speaking(as_json):
+        keeping.recover()
         chosen = settings() if port is None else replace(settings(), app_port=port)
         if as_json:
             code = services.start(
@@ -275,7 +276,8 @@ def _print_promotion(made: Promotion, as_json: bool) -> None:
 
 
 # Commands that have a module of their own, by noun.
-cli.command()(keeping.reset)
+for _command in (keeping.backup, keeping.restore, keeping.reset, keeping.undo):
+    cli.command()(_command)
 
 
 if __name__ == "__main__":
