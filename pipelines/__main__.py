@@ -54,6 +54,7 @@ def up(
     from pipelines import services
 
     with _speaking(as_json):
+        keeping.recover()
         chosen = settings() if port is None else replace(settings(), app_port=port)
         chosen = replace(chosen, empty=chosen.empty or empty)
         if as_json:
@@ -318,8 +319,8 @@ def _print_promotion(made: Promotion, as_json: bool) -> None:
 
 
 # Commands that have a module of their own, by noun.
-cli.command()(keeping.reset)
-cli.command()(simulation.simulate)
+for _command in (keeping.backup, keeping.restore, keeping.reset, keeping.undo, simulation.simulate):
+    cli.command()(_command)
 
 
 if __name__ == "__main__":

@@ -93,14 +93,6 @@ def make_workspace(workspace: str) -> None:
             return  # another process was quicker
 
 
-def remove_workspace(workspace: str) -> None:
-    """Delete the MLflow workspace of that name with everything in it, if it is there."""
-    try:
-        _send("DELETE", f"/api/3.0/mlflow/workspaces/{workspace}", params={"mode": "CASCADE"})
-    except Missing:
-        return
-
-
 def upload(workspace: str, folder_uri: str, name: str, content: bytes) -> None:
     """Store `content` as artifact `name` below `folder_uri`, a run's or model's artifact address.
 

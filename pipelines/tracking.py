@@ -148,19 +148,6 @@ def finish_run(run: Run, status: Literal["completed", "failed", "cancelled"]) ->
         set_status(run.workspace, parent["info"]["run_id"], MLFLOW_STATUS[status])
 
 
-def forget(workspace: str) -> None:
-    """Delete everything MLflow holds of a workspace: runs, models, versions and aliases.
-
-    Raises
-    ------
-    Unavailable
-        MLflow is not answering.
-    """
-    mlflow_server.remove_workspace(workspace)
-    _home_of.cache_clear()
-    _lab_run.cache_clear()
-
-
 def log_input(step: StepFiles, name: str, table: pd.DataFrame, digest: str) -> None:
     """Record which data the step worked on: name, digest, columns and size, not the rows."""
     uri = f"{step.run.workspace}/runs/{step.run.run_id}/{name}"

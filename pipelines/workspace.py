@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.errors import BadInput, Missing
+from pipelines.errors import BadInput, Missing, Refused
 from pipelines.settings import Settings, settings
 
 DEFAULT_WORKSPACE = "me"
 BUSY_TIMEOUT_MS = 10_000
+# Of the tables in app.db: raised by whoever changes what an earlier Flightdeck would misread.
+APP_SCHEMA = 1
 
 # What MLflow allows for its workspaces, which are named like ours; it keeps four names for itself.
 _NAME = re.compile(r"(?!(?:api|workspaces|ajax-api|static-files)\Z)[a-z0-9][a-z0-9-]{0,30}[a-z0-9]\Z")
@@ -119,20 +121,49 @@ class Workspace:
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
         """A connection to this workspace's tables; commits at the end, rolls back on an error."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        connection = connect(self.database)
+        connection = self.open_database()
         try:
             with connection:
                 yield connection
         finally:
             connection.close()
 
+    def open_database(self) -> sqlite3.Connection:
+        """A connection to this workspace's tables, for whoever keeps it open.
 
-def connect(database: Path) -> sqlite3.Connection:
-    """A SQLite connection in WAL mode that waits for other writers instead of failing."""
+        Raises
+        ------
+        Refused
+            A newer Flightdeck has written the database.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        connection = connect(self.database)
+        try:
+            found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if found > APP_SCHEMA:
+                raise newer_schema(f"The database of workspace '{self.name}'", found)
+            if found < APP_SCHEMA:
+                connection.execute(f"PRAGMA user_version = {APP_SCHEMA}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def newer_schema(what: str, found: int) -> Refused:
+    """The error for tables that only a newer Flightdeck can read."""
+    return Refused(
+        f"{what} has schema {found}, but this Flightdeck knows up to {APP_SCHEMA}: a newer one wrote it.",
+        "Use that newer Flightdeck. Nothing was changed.",
+    )
+
+
+def connect(database: Path, *, journal: str | None = "WAL") -> sqlite3.Connection:
+    """A SQLite connection that waits for other writers instead of failing; in WAL mode by default."""
     connection = sqlite3.connect(database, timeout=BUSY_TIMEOUT_MS / 1000)
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
+    if journal is not None:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
 

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("workspace", "lifecycle"),
     ("run", "scenarios"),
     ("artifacts", "events", "figures", "figure_svg"),
-    ("mlflow_server", "mlflow_models", "tasks"),
+    ("mlflow_server", "mlflow_store", "mlflow_models", "tasks"),
     ("tracking", "experiments"),
     (
         "ingestion",
@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "monitoring",
     ),
     ("execution",),
+    ("keeping",),
     ("services", "doctor", "engines"),
     ("production",),
     ("bench",),

@@ -45,7 +45,10 @@ def test_every_command_of_the_contract_is_there_and_explains_itself() -> None:
         "step",
         "deploy",
         "rollback",
+        "backup",
+        "restore",
         "reset",
+        "undo",
         "bench",
     ):
         assert re.search(rf"^│ {name}\b", said, re.MULTILINE), name
@@ -138,8 +141,35 @@ def test_reset_moves_a_workspace_aside_and_asks_first(workspace: Workspace, mlfl
     assert workspace.runs.is_dir()
     done = call("reset", "--yes", "--workspace", workspace.name, "--json")
     assert done.returncode == 0
-    assert (Path(json.loads(done.stdout)["moved_to"]) / "runs").is_dir()
+    moved = Path(json.loads(done.stdout)["moved_to"])
+    assert (moved / "workspace" / "runs").is_dir()
     assert call("run", "--list", "--workspace", workspace.name).stdout.startswith("No runs yet")
+    # and all of it can be put back
+    listed = json.loads(call("undo", "--list", "--workspace", workspace.name, "--json").stdout)["removed"]
+    assert [each["name"] for each in listed] == [moved.name]
+    assert call("undo", moved.name, "--workspace", workspace.name).returncode == 0
+    assert len(workspace.run_ids()) == 1
+
+
+def test_a_backup_made_by_the_command_line_restores_by_it(
+    workspace: Workspace, mlflow: str, tmp_path: Path
+) -> None:
+    # given
+    small_model.register(workspace, 1)
+    for run_id in workspace.run_ids():
+        events.append(workspace.run_folder(run_id), "run_finished", status="completed")
+    file = tmp_path / "me.zip"
+    # when
+    made = json.loads(call("backup", str(file), "--workspace", workspace.name, "--json").stdout)
+    assert call("reset", "--yes", "--workspace", workspace.name).returncode == 0
+    # then it goes back into the workspace it was made of, without being told which
+    done = json.loads(call("restore", str(file), "--json").stdout)
+    assert (done["workspace"], done["contents"]) == (workspace.name, made["contents"])
+    assert made["contents"]["versions"] == 1
+    # and asks before it replaces anything
+    assert call("restore", str(file), stdin="n\n").returncode == 1
+    # and refuses what is none
+    assert "not a backup" in call("restore", __file__).stderr
 
 
 def test_reset_refuses_while_a_run_has_not_ended(workspace: Workspace) -> None:

@@ -360,18 +360,6 @@ def test_threads_that_work_for_different_learners_do_not_mix(workspace: Workspac
     assert seen == [set(open_workspace(name).run_ids()) for name in names]
 
 
-def test_a_forgotten_workspace_is_empty_and_can_be_used_again(workspace: Workspace) -> None:
-    _, parent = opened(workspace)
-    assert tracking.run_url(parent, workspace.name)
-
-    tracking.forget(workspace.name)
-
-    with pytest.raises(Missing):
-        tracking.run_url(parent, workspace.name)
-    _, again = opened(workspace)
-    assert again != parent
-
-
 def test_an_experiment_deleted_in_mlflow_is_restored(workspace: Workspace) -> None:
     run, parent = opened(workspace)
     experiment = mlflow_server.experiment_id(workspace.name, run.scenario)

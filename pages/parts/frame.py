@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import streamlit as st
 from pages.parts import theme
 from pages.parts.words import plain
 from pipelines import figures
-from pipelines.errors import FlightdeckError
+from pipelines.errors import FlightdeckError, Refused
+from pipelines.keeping import aside
 from pipelines.scenarios import SCENARIOS
 from pipelines.scenarios.scenario import Scenario
 from pipelines.settings import REPOSITORY
@@ -81,8 +82,12 @@ class Room:
 
 
 def workspace() -> Workspace:
-    """The learner's workspace."""
-    return open_workspace()
+    """The learner's workspace; a restore that was killed is carried to its end before anybody looks."""
+    found = open_workspace()
+    if aside.is_cut_short(found.home):
+        with suppress(Refused):  # it is not killed, but goes on
+            aside.recover(found.home)
+    return found
 
 
 def logo() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import events
-from pipelines.errors import Damaged
+from pipelines.execution import catalogue
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.promotion import ALIASES
 from pipelines.run import read_run
@@ -19,26 +19,18 @@ def list_runs(workspace: Workspace) -> list[dict[str, Any]]:
 
     A run whose folder is damaged is listed with status failed and its cause.
     """
-    found: list[dict[str, Any]] = []
-    for run_id in workspace.run_ids():
-        folder = workspace.run_folder(run_id)
-        try:
-            run = read_run(folder)
-        except Damaged as error:
-            found.append({"run_id": run_id, "status": "failed", "cause": str(error)})
-            continue
-        state = events.read_state(folder, run.steps)
-        current = state.current
-        found.append(
-            {
-                "run_id": run_id,
-                "scenario": run.scenario,
-                "engine": "local",
-                "status": state.status,
-                "step": current.name if current else None,
-            }
-        )
-    return found
+    return [
+        {"run_id": entry.run_id, "status": "failed", "cause": entry.cause}
+        if entry.status == "damaged"
+        else {
+            "run_id": entry.run_id,
+            "scenario": entry.scenario,
+            "engine": "local",
+            "status": entry.status,
+            "step": entry.step,
+        }
+        for entry in catalogue.look(workspace)
+    ]
 
 
 def summarise(workspace: Workspace, run_id: str) -> dict[str, Any]:

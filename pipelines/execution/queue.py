@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from pipelines import events
 from pipelines.errors import BadInput, Damaged, Refused
+from pipelines.execution import catalogue
 from pipelines.execution.kernels import sweep_sockets_folders
 from pipelines.execution.launch import launcher
 from pipelines.ingestion import check_day
@@ -253,9 +254,7 @@ def _adopt(home: Home) -> None:
 
 
 def _enqueue(client: DBOSClient, workspace: Workspace, run: Run) -> None:
-    others = [workspace.run_folder(run_id) for run_id in workspace.run_ids() if run_id != run.run_id]
-    # The steps don't matter for whether a run has ended, so a damaged run.json does not either.
-    outstanding = sum(not events.read_state(folder, ()).finished for folder in others)
+    outstanding = sum(not each.finished for each in catalogue.look(workspace) if each.run_id != run.run_id)
     client.enqueue(
         {
             "workflow_name": WORKFLOW,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import Missing, Unavailable
 from pipelines.serving.predictions import Answered, Entry, Label, Prediction, Stream
-from pipelines.workspace import Workspace, connect
+from pipelines.workspace import Workspace
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS predictions (
@@ -198,8 +198,7 @@ class PredictionLog:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._workspace.root.mkdir(parents=True, exist_ok=True)
-            self._connection = connect(self._workspace.database)
+            self._connection = self._workspace.open_database()
             self._connection.isolation_level = None  # Transactions begin and end where it is written.
             self._connection.executescript(_TABLES)
             query = "SELECT max(seq) FROM (SELECT seq FROM predictions UNION ALL SELECT seq FROM feedback)"
