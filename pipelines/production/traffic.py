@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import FlightdeckError
+from pipelines.lifecycle import EVENTS
 from pipelines.production import clock as clocks
 from pipelines.production.clock import Clock
 from pipelines.production.worlds import World
@@ -58,7 +59,7 @@ def play(
         The gateway did not answer, or refused. What it answered stays answered.
     """
     events = world.events(clock.day)
-    labels = world.labels(clock.day * DAY_S, (clock.day + 1) * DAY_S)
+    labels = _expected(workspace, clock, world.labels(clock.day * DAY_S, (clock.day + 1) * DAY_S))
     times, learned = events["event_time"].to_numpy(), labels["label_time"].to_numpy()
     for begin_s in range(clock.day * DAY_S, (clock.day + 1) * DAY_S, BATCH_S):
         # An event in the quarter's first second belongs to it; a label, to the one before, which told it.
@@ -76,6 +77,20 @@ def play(
                 raise
     ids = (int(events["event_id"].iloc[0]), int(events["event_id"].iloc[-1])) if len(events) else (0, -1)
     return Sent(*ids, len(events), len(labels))
+
+
+def _expected(workspace: Workspace, clock: Clock, labels: pd.DataFrame) -> pd.DataFrame:
+    """The labels that somebody waits for: of events that were played, or that the world's run had kept.
+
+    What the source damaged beyond repair was left out when that run cleaned its data; the outcome of such
+    an event reaches nobody.
+    """
+    played = labels["event_time"] >= clock.first_day * DAY_S
+    if not played.all():
+        path = workspace.run_folder(clock.run_id) / EVENTS.path
+        kept = pd.read_parquet(path, columns=["event_id"])["event_id"]
+        labels = labels[played | labels["event_id"].isin(kept)]
+    return labels.drop(columns="event_time")
 
 
 def _batches(rows: pd.DataFrame, most: int) -> Iterator[list[dict[str, Any]]]:

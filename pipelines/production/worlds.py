@@ -20,7 +20,7 @@ from pipelines.run import code_version
 from pipelines.scenarios.scenario import DAY_S, Scenario, Size, read_happened
 from pipelines.workspace import Home
 
-LABEL_COLUMNS = ("event_id", "label_time", "label")
+LABEL_COLUMNS = ("event_id", "event_time", "label_time", "label")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class World:
 
         Returns
         -------
-        DataFrame with columns event_id, label_time and label
+        DataFrame with columns event_id, event_time, label_time and label
         """
         rows = self._rows("label_time", after_s + 1, until_s, LABEL_COLUMNS)
         return rows.sort_values(["label_time", "event_id"], ignore_index=True)
