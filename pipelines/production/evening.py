@@ -12,18 +12,46 @@ from importlib.util import find_spec
 from typing import Any
 
 from pipelines.production.clock import Clock
+from pipelines.scenarios import find_scenario
 from pipelines.workspace import Workspace
+
+METRIC = "average_precision"
 
 
 def watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any] | None:
-    """Compare the day that the clock shows with the reference, and keep what was found; None without
-    monitoring."""
+    """Hold the days up to the one that the clock shows against the reference, and keep what was found.
+
+    Watched again, it is the same.
+
+    Returns
+    -------
+    mapping or None
+        drifted (columns in alarm), alerts (opened on this evening), metric (name, value, low, high, or None
+        before it can be measured). None without monitoring.
+    """
     if find_spec("pipelines.monitoring") is None:
         return None
     report, diary, alerts = (
         import_module(f"pipelines.monitoring.{name}") for name in ("report", "diary", "alerts")
     )
-    found: dict[str, Any] = report.monitor(workspace, clock.scenario, clock.day, branch=clock.branch)
+    # In the evening the next day is about to begin.
+    day, scenario = clock.day + 1, find_scenario(clock.scenario)
+    found: dict[str, Any] = report.monitor(workspace, scenario, day, branch=clock.branch)
     diary.keep(workspace, clock.scenario, clock.branch, found)
-    raised = alerts.update(workspace, clock.scenario, clock.branch, found)
-    return {"drifted": None, "alerts": len(raised), "metric": None}
+    alerts.update(workspace, clock.scenario, clock.branch, found)
+    opened = [
+        each for each in alerts.all_alerts(workspace, clock.scenario, clock.branch) if each.opened == day
+    ]
+    columns = (found["drift"] or {}).get("columns", [])
+    return {
+        "drifted": sum(bool(each["alarm"]) for each in columns),
+        "alerts": len(opened),
+        "metric": _metric(found["performance"]),
+    }
+
+
+def _metric(performance: Mapping[str, Any]) -> dict[str, Any] | None:
+    if performance["status"] != "measured":
+        return None
+    low, high = performance["intervals"][METRIC]
+    return {"name": METRIC, "value": performance["metrics"][METRIC], "low": low, "high": high}
