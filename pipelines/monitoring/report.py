@@ -14,9 +14,9 @@ import pandas as pd
 from pipelines.evaluation import BLOCKED_DAYS
 from pipelines.monitoring import performance, quality
 from pipelines.monitoring.drift import compare
-from pipelines.monitoring.reference import SCORE, Reference, find_reference
+from pipelines.monitoring.reference import SCORE, WEEK_DAYS, Reference, find_reference
 from pipelines.promotion import LIVE_BRANCH
-from pipelines.scenarios.scenario import DAY_S, Scenario
+from pipelines.scenarios.scenario import DAY_S, Calendar, Scenario
 from pipelines.serving.logged import read_logged, read_positives
 from pipelines.workspace import Workspace
 
@@ -112,7 +112,7 @@ def report_on(
         checks = quality.check(scenario, answered, reference, day, window_days)
         report["quality"] = [asdict(each) for each in checks]
     if len(window) >= LEAST_ANSWERS:
-        report["drift"] = _drift(window, reference, day, window_days, method)
+        report["drift"] = _drift(scenario, window, reference, day, window_days, method)
     return report | {"summary": summarise(scenario, report)}
 
 
@@ -138,9 +138,17 @@ def summarise(scenario: Scenario, report: dict[str, Any]) -> str:
 
 
 def _drift(
-    window: pd.DataFrame, reference: Reference, day: int, window_days: int, method: str | None
+    scenario: Scenario,
+    window: pd.DataFrame,
+    reference: Reference,
+    day: int,
+    window_days: int,
+    method: str | None,
 ) -> dict[str, Any]:
     names = [*reference.card["features"], SCORE]
+    # In a part of a week, weekends and nights are other ones; everything else can be compared.
+    calendar = {each.name for each in scenario.features if isinstance(each, Calendar)}
+    whole = window["day"].nunique() % WEEK_DAYS == 0
     of_champion = window[window["version"] == reference.version]
     current = window.assign(**{SCORE: window[SCORE].where(window["version"] == reference.version)})
     found = compare(reference.features, current, columns=names, method=method)
@@ -150,6 +158,7 @@ def _drift(
             each.threshold if method is not None else reference.thresholds.get(each.name, each.threshold)
         )
         alarm = each.drifted if each.score is None or method is not None else each.score >= (alarm_from or 0)
+        alarm = alarm and (whole or each.name not in calendar)
         columns.append(
             {
                 name: getattr(each, name)
