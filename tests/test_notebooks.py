@@ -33,6 +33,7 @@ ALLOWED = {
     "pipelines.artifacts",
     "pipelines.features",
     "pipelines.lifecycle",
+    "pipelines.monitoring",
     "pipelines.scenarios",
     "pipelines.tasks",
     "pipelines.workspace",
@@ -45,6 +46,7 @@ MODULES = {
     "plots",
     "promotion",
     "registry",
+    "report",
     "tracking",
     "training",
 }
@@ -197,7 +199,7 @@ def test_it_holds_no_definitions_no_network_and_no_absolute_path(step):
             assert {alias.name for alias in node.names} <= ALLOWED
         if isinstance(node, ast.ImportFrom):
             assert node.module in ALLOWED
-            if node.module in ("pipelines", "pipelines.features", "pipelines.tasks"):
+            if node.module in ("pipelines", "pipelines.features", "pipelines.monitoring", "pipelines.tasks"):
                 assert {alias.name for alias in node.names} <= MODULES
     for cell in code(step):
         assert not re.search(r"""["'](/|~|[A-Za-z]:\\)|\w://""", cell.source), cell.source

@@ -137,6 +137,17 @@ def read_positives(
     return pd.DataFrame({entity: columns[0], "label_time": np.array(columns[1], dtype=np.int64)})
 
 
+def newest_day(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> int | None:
+    """The day of the newest event that was answered, in the world that was answered about last."""
+    query = (
+        "SELECT max(day) FROM predictions WHERE scenario = :scenario AND branch = :branch AND world = "
+        "(SELECT world FROM predictions WHERE scenario = :scenario AND branch = :branch "
+        "ORDER BY seq DESC LIMIT 1)"
+    )
+    found = _select(workspace, query, {"scenario": scenario, "branch": branch})
+    return found[0][0] if found else None
+
+
 def _matrix(blobs: Sequence[bytes], width: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The features of all rows, joined once and read as one array, a column at a time in memory."""
     joined = np.frombuffer(b"".join(blobs), dtype="<f8")
