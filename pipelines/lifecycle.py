@@ -190,6 +190,26 @@ class Deploy(Params):
     share: float = Field(0.1, ge=0.01, le=0.5, description="Part of the traffic that a canary answers.")
 
 
+class Monitor(Params):
+    window_days: int = Field(
+        7,
+        ge=1,
+        le=28,
+        description="How many of the newest days are compared with the days before deployment.",
+        json_schema_extra={"unit": "days"},
+    )
+    resamples: int = Field(
+        100,
+        ge=20,
+        le=1000,
+        description="Bootstrap samples behind each 95% interval.",
+        json_schema_extra={"unit": "samples"},
+    )
+    method: Literal["default", "psi", "ks", "wasserstein", "jensenshannon"] = Field(
+        "default", description="How drift is measured; by default the column's kind and size decide."
+    )
+
+
 COLLECTED = Artifact("collected", "data/collected.parquet", "table")
 VALIDATION = Artifact("validation", "reports/validation.json", "report")
 EVENTS = Artifact("events", "data/events.parquet", "table")
@@ -207,6 +227,8 @@ DEPLOYMENT = Artifact(
     "deployment", "receipts/deployment.json", "receipt", fields=("model", "model_digest", "stage", "share")
 )
 
+MONITORING = Artifact("monitoring", "reports/monitoring.json", "report")
+
 LIFECYCLE = Pipeline(
     Step("ingest", "Collect the events", "ingest.ipynb", Ingest, (), (COLLECTED,)),
     Step("validate", "Validate what came", "validate.ipynb", Validate, (COLLECTED,), (VALIDATION,)),
@@ -219,4 +241,13 @@ LIFECYCLE = Pipeline(
     Step("register", "Register a version", "register.ipynb", Register, (MODEL, EVALUATION), (REGISTRATION,)),
     Step("package", "Package it", "package.ipynb", Package, (MODEL, REGISTRATION), (PACKAGE,)),
     Step("deploy", "Deploy it", "deploy.ipynb", Deploy, (REGISTRATION,), (DEPLOYMENT,)),
+    Step(
+        "monitor",
+        "Monitor it",
+        "monitor.ipynb",
+        Monitor,
+        (FEATURES, MODEL, DEPLOYMENT),
+        (MONITORING,),
+        on_demand=True,
+    ),
 )

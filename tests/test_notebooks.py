@@ -35,6 +35,7 @@ ALLOWED = {
     "pipelines.lifecycle",
     "pipelines.packaging",
     "pipelines.run",
+    "pipelines.monitoring",
     "pipelines.scenarios",
     "pipelines.tasks",
     "pipelines.workspace",
@@ -53,6 +54,7 @@ MODULES = {
     "plots",
     "promotion",
     "registry",
+    "report",
     "tracking",
     "training",
     "validation",
@@ -211,7 +213,13 @@ def test_it_holds_no_definitions_no_network_and_no_absolute_path(step):
             assert {alias.name for alias in node.names} <= ALLOWED
         if isinstance(node, ast.ImportFrom):
             assert node.module in ALLOWED
-            if node.module in ("pipelines", "pipelines.features", "pipelines.packaging", "pipelines.tasks"):
+            if node.module in (
+                "pipelines",
+                "pipelines.features",
+                "pipelines.monitoring",
+                "pipelines.packaging",
+                "pipelines.tasks",
+            ):
                 assert {alias.name for alias in node.names} <= MODULES
     for cell in code(step):
         assert not re.search(r"""["'](/|~|[A-Za-z]:\\)|\w://""", cell.source), cell.source

@@ -202,8 +202,8 @@ def update(workspace: Workspace, scenario: str, branch: str, report: Mapping[str
                 _end(connection, alert, day, f"version {version} serves now")
             elif rule in found:
                 connection.execute(
-                    "UPDATE alerts SET last_seen = max(last_seen, ?), found = ? WHERE alert_id = ?",
-                    (day, found[rule][0], alert.alert_id),
+                    "UPDATE alerts SET last_seen = ?, found = ?, expected = ? WHERE alert_id = ?",
+                    (max(day, alert.last_seen), *found[rule], alert.alert_id),
                 )
             elif day - alert.last_seen >= QUIET_DAYS:
                 _end(connection, alert, day, f"not found any more for {QUIET_DAYS} days")

@@ -53,7 +53,7 @@ def check(
     """
     window = answered[answered["day"] >= day - window_days]
     return [
-        _volume(scenario, window, reference, day, window_days),
+        _volume(scenario, answered, reference, day, window_days),
         _filled(scenario, window),
         _in_range(scenario, window),
         _known_entities(scenario, window),
@@ -63,10 +63,12 @@ def check(
 
 
 def _volume(
-    scenario: Scenario, window: pd.DataFrame, reference: Reference, day: int, window_days: int
+    scenario: Scenario, answered: pd.DataFrame, reference: Reference, day: int, window_days: int
 ) -> Check:
     usual = float((reference.features["event_time"] // DAY_S).value_counts().median())
-    counts = window["day"].value_counts().reindex(range(day - window_days, day), fill_value=0)
+    # Before the first answer nothing was asked.
+    first = max(day - window_days, int(answered["day"].min()))
+    counts = answered["day"].value_counts().reindex(range(first, day), fill_value=0)
     odd = counts[(counts < LEAST_VOLUME * usual) | (counts > MOST_VOLUME * usual)]
     found = f"{int(counts.min()):,} to {int(counts.max()):,} {scenario.events} a day"
     if len(odd):

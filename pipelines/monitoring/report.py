@@ -6,18 +6,22 @@ be made at the end of every simulated day. It holds no times and no ids of runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipelines.evaluation import BLOCKED_DAYS
+from pipelines.lifecycle import EVALUATION, Monitor
 from pipelines.monitoring import performance, quality
 from pipelines.monitoring.drift import compare
-from pipelines.monitoring.reference import SCORE, Reference, find_reference
+from pipelines.monitoring.reference import SCORE, WEEK_DAYS, Reference, find_reference, read_reference
 from pipelines.promotion import LIVE_BRANCH
-from pipelines.scenarios.scenario import DAY_S, Scenario
-from pipelines.serving.logged import read_logged, read_positives
+from pipelines.scenarios import find_scenario
+from pipelines.scenarios.scenario import DAY_S, Calendar, Scenario
+from pipelines.serving.logged import newest_day, read_logged, read_positives
 from pipelines.workspace import Workspace
 
 # Fewer answers than this say nothing about a distribution.
@@ -26,7 +30,7 @@ LEAST_ANSWERS = 100
 
 def monitor(
     workspace: Workspace,
-    scenario: Scenario,
+    scenario: Scenario | str,
     day: int,
     *,
     branch: str = LIVE_BRANCH,
@@ -49,7 +53,77 @@ def monitor(
     Unavailable, Damaged
         The log or the champion's files can't be read.
     """
+    scenario = find_scenario(scenario) if isinstance(scenario, str) else scenario
     reference = find_reference(workspace, scenario, branch)
+    return _report_with(reference, workspace, scenario, day, branch, window_days, resamples, seed, method)
+
+
+def monitor_run(
+    workspace: Workspace,
+    scenario: Scenario,
+    features_path: Path,
+    model_path: Path,
+    deployment: Mapping[str, Any],
+    params: Monitor,
+    seed: int,
+) -> dict[str, Any]:
+    """The report on the version that a run deployed, on the newest day that was answered.
+
+    Parameters
+    ----------
+    features_path, model_path : Path
+        The run's artifacts; its evaluation is beside them.
+    deployment : mapping
+        The receipt of its deployment.
+
+    Returns
+    -------
+    dict
+        As `monitor`; with no answers yet it says so.
+    """
+    evaluation_path = features_path.parents[1] / EVALUATION.path
+    version = int(deployment.get("version") or 0)
+    reference = read_reference(scenario.name, version, features_path, model_path, evaluation_path)
+    day = newest_day(workspace, scenario.name)
+    method = None if params.method == "default" else params.method
+    return _report_with(
+        reference,
+        workspace,
+        scenario,
+        reference.until_day if day is None else day + 1,
+        LIVE_BRANCH,
+        params.window_days,
+        params.resamples,
+        seed,
+        method,
+    )
+
+
+def in_brief(report: Mapping[str, Any], raised: int = 0) -> dict[str, Any]:
+    """What a ledger keeps of a day: drifted columns, alerts raised, and the metric with its interval."""
+    measured = report["performance"]
+    low, high = measured["intervals"]["alert_precision"]
+    value = measured["metrics"]["alert_precision"]
+    metric = {"name": "alert_precision", "value": value, "low": low, "high": high}
+    drift = report.get("drift")
+    return {
+        "drifted": sum(each["alarm"] for each in drift["columns"]) if drift else None,
+        "alerts": raised,
+        "metric": metric if value is not None else None,
+    }
+
+
+def _report_with(
+    reference: Reference,
+    workspace: Workspace,
+    scenario: Scenario,
+    day: int,
+    branch: str,
+    window_days: int,
+    resamples: int,
+    seed: int,
+    method: str | None,
+) -> dict[str, Any]:
     read_from = day - scenario.label_delay_days - window_days
     answered = read_logged(workspace, scenario, read_from, day, branch=branch, at_s=day * DAY_S)
     answered = answered[answered["route"].isin(["champion", "canary"])]
@@ -112,7 +186,7 @@ def report_on(
         checks = quality.check(scenario, answered, reference, day, window_days)
         report["quality"] = [asdict(each) for each in checks]
     if len(window) >= LEAST_ANSWERS:
-        report["drift"] = _drift(window, reference, day, window_days, method)
+        report["drift"] = _drift(scenario, window, reference, day, window_days, method)
     return report | {"summary": summarise(scenario, report)}
 
 
@@ -138,9 +212,17 @@ def summarise(scenario: Scenario, report: dict[str, Any]) -> str:
 
 
 def _drift(
-    window: pd.DataFrame, reference: Reference, day: int, window_days: int, method: str | None
+    scenario: Scenario,
+    window: pd.DataFrame,
+    reference: Reference,
+    day: int,
+    window_days: int,
+    method: str | None,
 ) -> dict[str, Any]:
     names = [*reference.card["features"], SCORE]
+    # In a part of a week, weekends and nights are other ones; everything else can be compared.
+    calendar = {each.name for each in scenario.features if isinstance(each, Calendar)}
+    whole = window["day"].nunique() % WEEK_DAYS == 0
     of_champion = window[window["version"] == reference.version]
     current = window.assign(**{SCORE: window[SCORE].where(window["version"] == reference.version)})
     found = compare(reference.features, current, columns=names, method=method)
@@ -150,6 +232,7 @@ def _drift(
             each.threshold if method is not None else reference.thresholds.get(each.name, each.threshold)
         )
         alarm = each.drifted if each.score is None or method is not None else each.score >= (alarm_from or 0)
+        alarm = alarm and (whole or each.name not in calendar)
         columns.append(
             {
                 name: getattr(each, name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,6 @@ LEFT JOIN feedback f ON f.scenario = p.scenario AND f.branch = p.branch AND f.wo
     AND f.event_id = p.event_id
 WHERE p.scenario = :scenario AND p.branch = :branch AND p.world = :world
     AND p.day >= :from_day AND p.day < :until_day AND p.route IN (SELECT value FROM json_each(:routes))
-ORDER BY p.event_time, p.event_id, p.seq
 """
 
 
@@ -74,6 +74,8 @@ def read_logged(
     """
     names = [feature.name for feature in scenario.features]
     rows = _rows(workspace, scenario.name, branch, world, from_day, until_day, routes)
+    # Sorted here: SQLite would carry every row's features through its sorter.
+    rows.sort(key=itemgetter(1, 0))
     columns: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in range(12)]
     found: dict[str, Any] = dict(zip(_PLAIN, columns, strict=False))
     frame = pd.DataFrame({name: np.array(found[name]) for name in _PLAIN}, copy=False)
@@ -123,7 +125,8 @@ def read_positives(
     named = "p.event_id" if entity == "event_id" else "json_extract(p.event, :path)"
     query = (
         f"SELECT DISTINCT {named}, f.label_time FROM feedback f "
-        "JOIN predictions p ON p.scenario = f.scenario AND p.branch = f.branch AND p.world = f.world AND p.event_id = f.event_id "
+        "JOIN predictions p ON p.scenario = f.scenario AND p.branch = f.branch AND p.world = f.world "
+        "AND p.event_id = f.event_id "
         "WHERE f.scenario = :scenario AND f.branch = :branch AND f.label = 1 "
         "AND f.label_time BETWEEN :known_from AND :known_until"
     )
@@ -132,6 +135,17 @@ def read_positives(
     found = _select(workspace, query, values | values_s)
     columns = list(zip(*found, strict=True)) if found else [(), ()]
     return pd.DataFrame({entity: columns[0], "label_time": np.array(columns[1], dtype=np.int64)})
+
+
+def newest_day(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> int | None:
+    """The day of the newest event that was answered, in the world that was answered about last."""
+    query = (
+        "SELECT max(day) FROM predictions WHERE scenario = :scenario AND branch = :branch AND world = "
+        "(SELECT world FROM predictions WHERE scenario = :scenario AND branch = :branch "
+        "ORDER BY seq DESC LIMIT 1)"
+    )
+    found = _select(workspace, query, {"scenario": scenario, "branch": branch})
+    return found[0][0] if found else None
 
 
 def _matrix(blobs: Sequence[bytes], width: int) -> np.ndarray[Any, np.dtype[np.float64]]:
