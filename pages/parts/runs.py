@@ -242,9 +242,7 @@ def draw_file(record: Record, step: Step) -> None:
         )
         note("Where it lies:")
         st.code(str(path), language=None, wrap_lines=True)
-        note(
-            f"To work on this step by hand, run `make lab` and open `{step.notebook}`: it reads the newest run."
-        )
+        note(f"To work on it by hand, run `make lab` and open `{step.notebook}`: it reads the newest run.")
 
 
 def draw_links(workspace: Workspace, record: Record, step: Step) -> None:
