@@ -21,7 +21,7 @@ from pipelines.errors import BadInput, Damaged, Missing
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import Run, read_run, write_json
 from pipelines.step import Artifact, Step
-from pipelines.workspace import open_workspace
+from pipelines.workspace import Workspace, open_workspace
 
 # In a folder that is an artifact: {path in it: digest of what counts of that file}.
 MANIFEST = "MANIFEST.json"
@@ -48,6 +48,11 @@ class StepFiles:
     run: Run
     run_folder: Path
     attempt: Path
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace of the run."""
+        return open_workspace(self.run.workspace)
 
     def path(self, name: str) -> Path:
         """Where the input or output `name` lies; an output's folder is made.

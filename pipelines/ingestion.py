@@ -1,7 +1,7 @@
 """Ingestion: the events that have happened by today, with the outcomes that are known by today.
 
-Comes in: a world, or a stored table. Goes out: checked events. Here, and only here, it is decided when
-a label is known: whoever trains or measures asks `known`.
+Comes in: a world, or a stored table. Goes out: checked events, or the table as a source delivers it.
+Here, and only here, it is decided when a label is known: whoever trains or measures asks `known`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.errors import BadInput, Damaged, Missing
+from pipelines.scenarios.delivery import Mishap, deliver
 from pipelines.scenarios.scenario import DAY_S, Column, Scenario, Size, read_happened
 
 TIMES = ("event_time", "label_time")
@@ -46,6 +47,30 @@ def collect(scenario: Scenario, size: Size, seed: int, until_day: int, episodes:
     events = world.assign(label=label.mask(world["label_time"] > now_s))
     check_events(events, scenario)
     return events
+
+
+def receive(
+    scenario: Scenario,
+    size: Size,
+    seed: int,
+    until_day: int,
+    episodes: str = "",
+    damaged: float = 0.0,
+    mishap: Mishap = "none",
+) -> pd.DataFrame:
+    """What arrives of the events that `collect` returns: nothing is checked yet.
+
+    Parameters
+    ----------
+    damaged, mishap
+        What happens on the way; see `scenarios.delivery.deliver`. The faults are simulated, in every world.
+
+    Raises
+    ------
+    BadInput
+        As `collect`.
+    """
+    return deliver(scenario, collect(scenario, size, seed, until_day, episodes), seed, damaged, mishap)
 
 
 def check_day(scenario: Scenario, size: Size, until_day: int) -> None:
@@ -111,10 +136,10 @@ def read_events(path: Path, scenario: Scenario | None = None) -> pd.DataFrame:
     try:
         events = pd.read_parquet(path)
     except FileNotFoundError as error:
-        raise Missing(f"There is no file {path.name}.", "Run step 'ingest' first.") from error
+        raise Missing(f"There is no file {path.name}.", "Run step 'clean' first.") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Damaged(f"{path.name} can't be read: {reason}", "Run again from step 'ingest'.") from error
+        raise Damaged(f"{path.name} can't be read: {reason}", "Run again from step 'clean'.") from error
     check_events(events, scenario)
     return events
 

@@ -30,6 +30,57 @@ class Ingest(Params):
         max_length=200,
         description="What happens to the world, as NAME@DAY, separated by commas: inflation@70.",
     )
+    damaged: float = Field(
+        0.004,
+        ge=0.0,
+        le=0.2,
+        description="Share of records that are damaged on the way: sent twice, empty or impossible.",
+    )
+    mishap: Literal["none", "unit", "nulls", "renamed", "late"] = Field(
+        "none",
+        description="What goes wrong at the source on the newest days: cents for euros, half a column "
+        "empty, a column renamed, a day not sent.",
+    )
+    version: int = Field(
+        0,
+        ge=0,
+        le=9999,
+        description="Take up this stored version of the data in place of collecting; 0 collects anew.",
+    )
+
+
+class Validate(Params):
+    most_damaged: float = Field(
+        0.02,
+        ge=0.0,
+        le=0.5,
+        description="Share of rows that a check may find damaged and leave to cleaning.",
+    )
+    most_change: float = Field(
+        3.0,
+        ge=1.2,
+        le=20.0,
+        description="Factor by which a day's volume or a number's median may differ from the other days'.",
+    )
+    on_failure: Literal["stop", "go on"] = Field(
+        "stop", description="What a failed check does: it stops the run, or lets it go on."
+    )
+
+
+class Clean(Params):
+    missing: Literal["drop", "median"] = Field(
+        "drop", description="A missing number: the row is left out, or filled with the column's median."
+    )
+    impossible: Literal["drop", "clip"] = Field(
+        "drop", description="A number out of bounds: the row is left out, or set to the nearest bound."
+    )
+    units: Literal["leave", "rescale"] = Field(
+        "leave", description="A day in a hundredfold unit: its numbers stay, or are divided by a hundred."
+    )
+
+
+class Version(Params):
+    note: str = Field("", max_length=200, description="Why this version exists, for whoever compares later.")
 
 
 class Features(Params):
@@ -108,7 +159,11 @@ class Deploy(Params):
     share: float = Field(0.1, ge=0.01, le=0.5, description="Part of the traffic that a canary answers.")
 
 
+COLLECTED = Artifact("collected", "data/collected.parquet", "table")
+VALIDATION = Artifact("validation", "reports/validation.json", "report")
 EVENTS = Artifact("events", "data/events.parquet", "table")
+CLEANING = Artifact("cleaning", "reports/cleaning.json", "report")
+SNAPSHOT = Artifact("snapshot", "receipts/snapshot.json", "receipt", fields=("digest", "rows"))
 FEATURES = Artifact("features", "data/features.parquet", "table")
 MODEL = Artifact("model", "model", "model")
 EVALUATION = Artifact("evaluation", "reports/evaluation.json", "report")
@@ -120,7 +175,10 @@ DEPLOYMENT = Artifact(
 )
 
 LIFECYCLE = Pipeline(
-    Step("ingest", "Collect the events", "ingest.ipynb", Ingest, (), (EVENTS,)),
+    Step("ingest", "Collect the events", "ingest.ipynb", Ingest, (), (COLLECTED,)),
+    Step("validate", "Validate what came", "validate.ipynb", Validate, (COLLECTED,), (VALIDATION,)),
+    Step("clean", "Clean it", "clean.ipynb", Clean, (COLLECTED, VALIDATION), (EVENTS, CLEANING)),
+    Step("version", "Keep a version", "version.ipynb", Version, (EVENTS,), (SNAPSHOT,)),
     Step("features", "Compute the features", "features.ipynb", Features, (EVENTS,), (FEATURES,)),
     Step("train", "Train a model", "train.ipynb", Train, (FEATURES,), (MODEL,)),
     Step("evaluate", "Evaluate it", "evaluate.ipynb", Evaluate, (FEATURES, MODEL), (EVALUATION,)),

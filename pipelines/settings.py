@@ -27,6 +27,7 @@ SINGLE_THREAD = {
 NO_TELEMETRY = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "true",
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
 }
 

@@ -56,9 +56,9 @@ OWNERS = {
     "dbos": ("pipelines/execution/queue.py",),
     "circus": ("pipelines/services/supervision.py",),
     "typer": ("pipelines/__main__.py", "pipelines/commands/"),
-    "pandera": ("pipelines/validation.py",),
-    "dvc": ("pipelines/versioning.py",),
-    "dulwich": ("pipelines/versioning.py",),
+    "pandera": ("pipelines/validation/schema.py",),
+    "dvc": ("pipelines/versioning/repository.py",),
+    "dulwich": ("pipelines/versioning/repository.py",),
     "optuna": ("pipelines/tuning.py",),
 }
 

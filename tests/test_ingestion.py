@@ -114,7 +114,7 @@ def test_a_file_cut_short_is_damaged(events: pd.DataFrame, tmp_path: Path) -> No
     path = tmp_path / "events.parquet"
     events.to_parquet(path, index=False)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(Damaged, match=r"events\.parquet can't be read.*step 'ingest'"):
+    with pytest.raises(Damaged, match=r"events\.parquet can't be read.*step 'clean'"):
         read_events(path)
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_is_no_table_is_damaged(content: bytes, tmp_path: Path) -> N
 
 
 def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(Missing, match=r"no file events\.parquet.*step 'ingest'"):
+    with pytest.raises(Missing, match=r"no file events\.parquet.*step 'clean'"):
         read_events(tmp_path / "events.parquet")
 
 

@@ -38,6 +38,8 @@ ALLOWED = {
     "pipelines.workspace",
 }
 MODULES = {
+    "cleaning",
+    "data_plots",
     "evaluation",
     "ingestion",
     "offline",
@@ -47,6 +49,8 @@ MODULES = {
     "registry",
     "tracking",
     "training",
+    "validation",
+    "versioning",
 }
 MOST_LINES, MOST_CHARACTERS, MOST_ROWS = 10, 110, 10
 
@@ -288,7 +292,9 @@ def test_mlflow_holds_what_the_notebooks_found(done):
     assert kept["evaluate"] == pytest.approx(report["metrics"])
     assert kept["ingest"]["labels_known"] < kept["ingest"]["events"]
     assert kept["features"]["largest_difference"] == 0
-    assert kept["ingest", "input"] == "events"
+    assert kept["ingest", "input"] == "collected"
+    assert kept["clean", "input"] == "events"
+    assert kept["clean"]["rows"] == kept["features"]["rows"]
     assert kept["train", "input"] == "features"
     assert registry.version(workspace.name, run.scenario, 1).run_id == run.run_id
 

@@ -1,0 +1,239 @@
+"""Figures of data: what came on which day, what was wrong with it, and how two versions differ.
+
+Comes in: the reports of validation and cleaning as JSON, or two histograms. Goes out: a figure each, with
+its finding as title and its meaning in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipelines import figures
+from pipelines.figures import Figure
+from pipelines.scenarios.scenario import Column, Scenario
+
+# More bars than this can't be read at a glance.
+MOST_BARS = 8
+
+
+def volume(scenario: Scenario, daily: Mapping[str, Any]) -> Figure:
+    """How many events each day has, and on which days labels are still to come.
+
+    Parameters
+    ----------
+    daily : mapping
+        `daily` of a validation's report.
+    """
+    if not daily:
+        figure = figures.new_figure("The days can't be told apart", x="Day")
+        figures.describe_as(figure, "Times or labels are missing, or hold no numbers.")
+        return figure
+    days, rows = np.array(daily["days"]), np.array(daily["rows"])
+    labelled = np.array(daily["labelled"])
+    waiting = days[labelled < rows]
+    usual = float(np.median(rows))
+    absent = list(range(int(days[-1]) + 1, int(daily["today"])))
+    title = f"About {usual:,.0f} {scenario.events} a day"
+    title += f", but none on day {absent[0]}" if absent else ""
+    figure = figures.new_figure(title, x="Day", y=f"{scenario.events.capitalize()} a day")
+    if len(waiting):
+        figures.zone(figure, float(waiting[0]) - 0.5, float(daily["today"]) - 0.5, "labels not here yet")
+    figures.bars(figure, days, rows, "champion", scenario.events, width=0.85)
+    if absent:
+        figures.event(figure, absent[0], "not sent")
+    figures.describe_as(
+        figure,
+        f"Days {days[0]} to {days[-1]} have {rows.min():,} to {rows.max():,} {scenario.events}. "
+        + (
+            f"From day {waiting[0]} on, labels are still to come."
+            if len(waiting)
+            else "All labels are known."
+        ),
+    )
+    return figure
+
+
+def damage(report: Mapping[str, Any]) -> Figure:
+    """Which checks of rows found how much, beside what is tolerated.
+
+    Parameters
+    ----------
+    report : mapping
+        From `validation.validate`.
+    """
+    found = [each for each in report["checks"] if each["unit"] == "rows" and each["count"]]
+    found = sorted(found, key=lambda each: -each["share"])[:MOST_BARS]
+    limit = report["limits"]["most_damaged"]
+    beyond = [each for each in found if not each["passed"]]
+    title = "No row is damaged" if not found else f"Each kind of damage is below {limit:.1%}"
+    if beyond:
+        title = f"{beyond[0]['share']:.1%} of the rows: {_fault(beyond[0])}"
+    figure = figures.new_figure(title, x="Share of rows", height=230)
+    if not found:
+        figures.describe_as(figure, "Every row is as it should be.")
+        return figure
+    figures.bars(figure, [_fault(each) for each in found], [each["share"] for each in found], level=True)
+    figures.event(figure, limit, "tolerated")
+    most = max(limit, found[0]["share"])
+    figure.update_xaxes(tickformat=".1%" if most < 0.1 else ".0%", range=[0, most * 1.25])
+    listed = "; ".join(f"{_fault(each)}: {each['share']:.2%}" for each in found)
+    figures.describe_as(figure, f"{listed}. Up to {limit:.1%} is left to cleaning.")
+    return figure
+
+
+def medians(report: Mapping[str, Any], column: Column) -> Figure:
+    """The median of a number on each day, and between which factors of the usual one it may lie.
+
+    Parameters
+    ----------
+    report : mapping
+        From `validation.validate`.
+    """
+    daily, factor = report["daily"], report["limits"]["most_change"]
+    if column.name not in daily.get("medians", {}):
+        figure = figures.new_figure(f"'{column.name}' can't be compared by day", x="Day")
+        figures.describe_as(figure, "It was not delivered, or holds no numbers.")
+        return figure
+    values = np.array(daily["medians"][column.name], dtype=np.float64)
+    known = np.isfinite(values)
+    days, values = np.array(daily["days"])[known], values[known]
+    usual = float(np.median(values)) if len(values) else 0.0
+    outside = (values > usual * factor) | (values * factor < usual)
+    unit = f" {column.unit}" if column.unit else ""
+    failed = _failed(report, "median", column.name)
+    title = f"The median of '{column.name}' stays near {usual:,.4g}{unit}"
+    if failed:
+        middle = float(np.median(values[outside])) / usual if usual else 0.0
+        title = f"On {failed} days '{column.name}' is {middle:,.0f} times what is usual"
+    figure = figures.new_figure(title, x="Day", y=f"Median of {column.name}{f', {column.unit}' * bool(unit)}")
+    if usual > 0:
+        figures.band(
+            figure, days, np.full(len(days), usual / factor), np.full(len(days), usual * factor), "reference"
+        )
+    figures.line(figure, days, values, "champion")
+    if failed:
+        figures.points(figure, days[outside], values[outside], "challenger")
+        figure.update_yaxes(type="log")
+    figures.describe_as(
+        figure,
+        f"The medians lie between {values.min():,.4g} and {values.max():,.4g}{unit}; up to {factor:g} times "
+        f"more or less than the usual {usual:,.4g}{unit} is tolerated.",
+    )
+    return figure
+
+
+def repairs(report: Mapping[str, Any]) -> Figure:
+    """To how many rows each repair was done.
+
+    Parameters
+    ----------
+    report : mapping
+        From `cleaning.clean`.
+    """
+    done = sorted(report["repairs"], key=lambda each: -each["rows"])[:MOST_BARS]
+    before, after = report["rows_before"], report["rows_after"]
+    title = "Nothing had to be repaired"
+    if done:
+        title = f"{after:,} of {before:,} rows remain" if after < before else "Every row is kept"
+    figure = figures.new_figure(title, x="Rows", height=230)
+    if not done:
+        figures.describe_as(figure, "No row was changed or left out.")
+        return figure
+    names = [f"{each['column']}: {each['what']}" if each["column"] else each["what"] for each in done]
+    figures.bars(figure, names, [each["rows"] for each in done], level=True)
+    figures.describe_as(
+        figure,
+        " ".join(
+            f"{name}: {each['rows']:,} rows, {each['how']}." for name, each in zip(names, done, strict=True)
+        ),
+    )
+    return figure
+
+
+def means(report: Mapping[str, Any], column: Column) -> Figure:
+    """The mean of a number on each day: as it was delivered, and as it is now.
+
+    Parameters
+    ----------
+    report : mapping
+        From `cleaning.clean`.
+    """
+    days = report["by_day"]["days"]
+    sides = report["by_day"]["means"][column.name]
+    figures_of = report["figures"][column.name]
+    before, after = figures_of["before"]["mean"], figures_of["after"]["mean"]
+    unit = f" {column.unit}" if column.unit else ""
+    title = f"Without cleaning, the mean of '{column.name}' would be as it is"
+    if None not in (before, after) and f"{before:.4g}" != f"{after:.4g}":
+        title = (
+            f"Without cleaning, the mean of '{column.name}' would be {before:,.4g}, not {after:,.4g}{unit}"
+        )
+    figure = figures.new_figure(title, x="Day", y=f"Mean of {column.name}{f', {column.unit}' * bool(unit)}")
+    for side, role, label in (("before", "reference", "as delivered"), ("after", "champion", "cleaned")):
+        known = [(day, mean) for day, mean in zip(days, sides[side], strict=True) if mean is not None]
+        figures.line(figure, [day for day, _ in known], [mean for _, mean in known], role, label)  # type: ignore[arg-type]
+    figures.describe_as(figure, _ranges(sides, unit))
+    return figure
+
+
+def spreads(
+    column: Column,
+    edges: Sequence[float],
+    before: Sequence[float],
+    after: Sequence[float],
+    moved: float,
+    names: tuple[str, str],
+) -> Figure:
+    """How a number is spread in two versions of the data.
+
+    Parameters
+    ----------
+    edges, before, after, moved
+        As `versioning.ColumnChange` has them.
+    names : pair of str
+        What the two are called.
+    """
+    unit = f" in {column.unit}" if column.unit else ""
+    title = f"'{column.name}' is spread alike in both"
+    if moved >= 0.005:
+        title = f"{moved:.0%} of '{column.name}' has moved"
+    figure = figures.new_figure(title, x=f"{column.name}{unit}", y="Share of rows")
+    middles = (np.array(edges[1:]) + np.array(edges[:-1])) / 2
+    width = float(edges[1] - edges[0]) if len(edges) > 1 else 1.0
+    figures.bars(figure, middles, list(before), "reference", names[0], width=width)
+    figures.line(figure, middles, list(after), "champion")
+    figure.data[-1].name = names[1]
+    figure.update_layout(showlegend=True)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figures.describe_as(
+        figure,
+        f"To make {names[0]} and {names[1]} alike, {moved:.1%} of the rows would have to be in another bin.",
+    )
+    return figure
+
+
+def _fault(check: Mapping[str, Any]) -> str:
+    """What a check found, short enough for an axis."""
+    return f"{check['column']} {check['fault']}"
+
+
+def _failed(report: Mapping[str, Any], name: str, column: str) -> int:
+    """How much a check found, when it failed."""
+    return sum(
+        each["count"]
+        for each in report["checks"]
+        if (each["name"], each["column"]) == (name, column) and not each["passed"]
+    )
+
+
+def _ranges(sides: Mapping[str, Sequence[float | None]], unit: str) -> str:
+    words = []
+    for side, name in (("before", "as delivered"), ("after", "cleaned")):
+        known = [mean for mean in sides[side] if mean is not None]
+        if known:
+            words.append(f"{name}, the daily means lie between {min(known):,.4g} and {max(known):,.4g}{unit}")
+    text = "; ".join(words)
+    return f"{text[:1].upper()}{text[1:]}."

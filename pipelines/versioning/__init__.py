@@ -1,0 +1,23 @@
+"""Versions of the data: which rows a model came from can be told, compared and had again."""
+
+from pipelines.versioning.comparison import ColumnChange, Comparison, compare
+from pipelines.versioning.repository import (
+    DataVersion,
+    check_out,
+    find_version,
+    read_version,
+    take,
+    versions,
+)
+
+__all__ = [
+    "ColumnChange",
+    "Comparison",
+    "DataVersion",
+    "check_out",
+    "compare",
+    "find_version",
+    "read_version",
+    "take",
+    "versions",
+]
