@@ -77,6 +77,7 @@ def draw_foot(workspace: Workspace, scenario: Scenario, record: Record | None) -
     with st.container(horizontal=True, vertical_alignment="bottom"):
         runs.choose_run(workspace, scenario, record)
         runs.draw_links(workspace, record, runs.shown_step(record))
+        runs.draw_file(record, runs.shown_step(record))
 
 
 def draw_bar(workspace: Workspace, scenario: Scenario, record: Record | None, notice: DeltaGenerator) -> None:
@@ -95,11 +96,12 @@ def draw_bar(workspace: Workspace, scenario: Scenario, record: Record | None, no
             ("Run from here", step.name, None),
             ("Run this step", None, step.name),
         )
-        for label, first, only in buttons:
+        for label, first, only in buttons[::-1] if step.on_demand else buttons:
             whole = first is None and only is None
+            leads = only is not None if step.on_demand else whole
             pressed = st.button(
                 label,
-                type="primary" if whole else "secondary",
+                type="primary" if leads else "secondary",
                 disabled=not (whole or ready),
                 help=None if whole or ready else "The steps before it have not been run yet.",
             )

@@ -93,14 +93,19 @@ def append(run_folder: Path, kind: str, **fields: Any) -> None:
         os.close(descriptor)
 
 
-def read(run_folder: Path) -> list[dict[str, Any]]:
-    """All events so far; a last line that is still being written is left for the next reading."""
+def read(run_folder: Path, *, cells: bool = True) -> list[dict[str, Any]]:
+    """All events so far; a last line that is still being written is left for the next reading.
+
+    Without `cells`, those about single cells, most of them, are not even read.
+    """
     try:
         data = (run_folder / "events.jsonl").read_bytes()
     except FileNotFoundError:
         return []
     found = []
     for line in data.split(b"\n")[:-1]:
+        if not cells and (b'"kind": "cell_' in line or b'"kind": "printed"' in line):
+            continue
         try:
             found.append(json.loads(line))
         except ValueError:

@@ -47,11 +47,19 @@ def edited_seed(base: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and int(text) <= LARGEST_SEED else base
 
 
+def edits() -> dict[str, str]:
+    """All changes that the address holds, as it holds them."""
+    return {
+        key: st.query_params[key]
+        for key in st.query_params
+        if key == SEED or ("." in key and key.partition(".")[0] in LIFECYCLE.names)
+    }
+
+
 def forget_edits() -> None:
     """Take all changes out of the address."""
-    for key in list(st.query_params):
-        if key == SEED or key.partition(".")[0] in LIFECYCLE.names:
-            del st.query_params[key]
+    for key in edits():
+        del st.query_params[key]
 
 
 def draw_params(step: Step, values: Mapping[str, Any], base: Mapping[str, Any], origin: str) -> None:
@@ -65,15 +73,19 @@ def draw_params(step: Step, values: Mapping[str, Any], base: Mapping[str, Any], 
         What `base` belongs to: another run's form has widgets of its own.
     """
     schema = step.params.model_json_schema()["properties"]
-    fields = list(schema.items())
+    fields = list(schema)
     for start in range(0, len(fields), 2):
-        for column, (name, field) in zip(
-            st.columns(2, gap="medium"), fields[start : start + 2], strict=False
-        ):
-            key = f"{origin}:{step.name}.{name}"
-            with column, st.container(gap="xxsmall"):
-                _widget(name, field, values[name], key, (key, f"{step.name}.{name}", base[name]))
-                note(_meaning(field, values[name], base[name]))
+        for column, name in zip(st.columns(2, gap="medium"), fields[start : start + 2], strict=False):
+            with column:
+                draw_param(step, name, values[name], base[name], origin)
+
+
+def draw_param(step: Step, name: str, value: Any, base: Any, origin: str) -> None:
+    """The field of one param, with its meaning."""
+    field, key = step.params.model_json_schema()["properties"][name], f"{origin}:{step.name}.{name}"
+    with st.container(gap="xxsmall"):
+        _widget(name, field, value, key, (key, f"{step.name}.{name}", base))
+        note(_meaning(field, value, base))
 
 
 def draw_seed(value: int, base: int, origin: str) -> None:

@@ -82,6 +82,24 @@ function centre(words) {
   return made;
 }
 
+// On a phone the list would push the notebook out of sight: one line stands for it, and unfolds it.
+function fold(data, root) {
+  const road = data.nodes.filter((node) => !node.apart);
+  const place = road.findIndex((node) => node.name === data.chosen);
+  const chosen = data.nodes.find((node) => node.name === data.chosen);
+  const made = element("button", "fold");
+  made.type = "button";
+  const where = place < 0 ? "On demand" : `Step ${place + 1} of ${road.length}`;
+  made.append(element("span", "name", chosen ? chosen.title : ""), element("span", "fact", where));
+  const show = () => made.setAttribute("aria-expanded", root.dataset.open ? "true" : "false");
+  made.onclick = () => {
+    root.dataset.open = root.dataset.open ? "" : "yes";
+    show();
+  };
+  show();
+  return made;
+}
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   let root = parentElement.querySelector("nav");
@@ -92,9 +110,15 @@ export default function (component) {
   }
   root.setAttribute("aria-label", data.label);
   const list = element("ol");
-  const choose = (name) => setTriggerValue("chosen", name);
-  data.nodes.forEach((node, place) => list.append(item(node, place, data.nodes.length, data.chosen, choose)));
-  const parts = data.centre ? [ring(data.nodes), centre(data.centre), list] : [list];
+  const choose = (name) => {
+    root.dataset.open = "";
+    setTriggerValue("chosen", name);
+  };
+  data.nodes.forEach((node, place) => {
+    if (!data.centre && node.apart && !data.nodes[place - 1]?.apart) list.append(element("li", "heading", "On demand"));
+    list.append(item(node, place, data.nodes.length, data.chosen, choose));
+  });
+  const parts = data.centre ? [ring(data.nodes), centre(data.centre), list] : [fold(data, root), list];
   root.replaceChildren(...parts);
   if (focused) root.querySelector(`button[data-name="${focused}"]`)?.focus();
   const shape = () => {

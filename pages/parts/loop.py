@@ -17,12 +17,13 @@ NodeState = Literal["none", "next", "running", "done", "failed"]
 
 @dataclass(frozen=True)
 class Node:
-    """One stage: what it is called, how it stands, and one fact about it."""
+    """One stage: what it is called, how it stands, and one fact about it; `apart` from the road or on it."""
 
     name: str
     title: str
     state: NodeState
     fact: str = ""
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,12 @@ def ring(nodes: list[Node], centre: Centre, label: str, key: str) -> str | None:
 
 
 def steps(nodes: list[Node], chosen: str, label: str, key: str) -> str | None:
-    """Show the stages as a list with one of them open; returns the one that was just chosen."""
-    return _mount(nodes, label, key, chosen=chosen)
+    """Show the stages as a list with one of them open; returns the one that was just chosen.
+
+    Those apart come last, under a heading of their own. On a phone the list is folded to the open one.
+    """
+    ordered = [node for node in nodes if not node.apart] + [node for node in nodes if node.apart]
+    return _mount(ordered, label, key, chosen=chosen)
 
 
 def _mount(nodes: list[Node], label: str, key: str, **data: Any) -> str | None:

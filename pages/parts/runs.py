@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import streamlit as st
 
@@ -20,6 +21,7 @@ from pipelines.step import Step
 from pipelines.workspace import Workspace
 
 CODE_KEY = "code"
+_TOGGLE = "code:toggle"  # A widget's own value is dropped as soon as no page shows it.
 VIEWS = {"notebook": "Notebook", "params": "Params"}
 
 
@@ -71,8 +73,8 @@ def headline(workspace: Workspace, scenario: Scenario, record: Record | None) ->
     if record is None:
         return (
             f"Make your first model: {scenario.title.lower()}",
-            f"{scenario.question} Six notebooks lead from raw {scenario.events} to a model that answers. "
-            "Look at each, set its params, then run all.",
+            f"{scenario.question} {len(LIFECYCLE.road)} notebooks lead from raw {scenario.events} to a model "
+            "that answers. Look at each, set its params, then run all.",
         )
     state = record.state
     if state.status == "queued":
@@ -128,7 +130,7 @@ def _waiting(workspace: Workspace, record: Record) -> str:
 
 def draw_steps(record: Record | None, shown: Step) -> None:
     """The list of steps with their state and seconds; a click shows that step."""
-    nodes = [_node(record, step) for step in LIFECYCLE]
+    nodes = [replace(_node(record, step), apart=step.on_demand) for step in LIFECYCLE]
     chosen = loop.steps(nodes, shown.name, "Steps of the run", key="steps")
     if chosen and chosen != shown.name:
         st.query_params["step"] = chosen
@@ -164,7 +166,7 @@ def choose_view(record: Record | None, step: Step) -> str:
         st.subheader(step.title + _progress(record, step), anchor=False, width="content")
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             if shown == "notebook":
-                st.toggle("Code", key=CODE_KEY, bind="query-params")
+                draw_code_toggle()
             chosen = st.radio(
                 "What to show",
                 list(VIEWS),
@@ -178,6 +180,21 @@ def choose_view(record: Record | None, step: Step) -> str:
         st.query_params["view"] = str(chosen)
         st.rerun()
     return shown
+
+
+def draw_code_toggle() -> None:
+    """Whether cells show their code: remembered from room to room, and by a copied address."""
+    shown = bool(st.session_state.get(CODE_KEY, st.query_params.get(CODE_KEY) == "true"))
+    st.session_state[CODE_KEY] = shown
+    st.toggle("Code", shown, key=_TOGGLE, on_change=_keep_code)
+
+
+def _keep_code() -> None:
+    shown = st.session_state[CODE_KEY] = bool(st.session_state[_TOGGLE])
+    if shown:
+        st.query_params[CODE_KEY] = "true"
+    else:
+        st.query_params.pop(CODE_KEY, None)
 
 
 def _progress(record: Record | None, step: Step) -> str:
@@ -207,6 +224,25 @@ def choose_run(workspace: Workspace, scenario: Scenario, record: Record) -> None
 def _label(record: Record) -> str:
     steps = "all steps" if record.run.steps == LIFECYCLE.road else ", ".join(record.run.steps)
     return f"{clock(record.run.created_at)} {record.state.status}: {steps}"
+
+
+def draw_file(record: Record, step: Step) -> None:
+    """The executed notebook as a file, and where the one it was made from is worked on."""
+    path = record.notebook(step.name)
+    if path is None:
+        return
+    with st.popover("The file", icon=":material/description:"):
+        st.download_button(
+            "Download as executed",
+            path.read_bytes,
+            f"{step.name}-{record.run_id}.ipynb",
+            "application/x-ipynb+json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        note("Where it lies:")
+        st.code(str(path), language=None, wrap_lines=True)
+        note(f"To work on it by hand, run `make lab` and open `{step.notebook}`: it reads the newest run.")
 
 
 def draw_links(workspace: Workspace, record: Record, step: Step) -> None:

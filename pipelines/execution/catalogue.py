@@ -148,7 +148,7 @@ def read(folder: Path) -> Entry:
         run = read_run(folder)
     except Damaged as error:
         return Entry(folder.name, created_at=_made_at(folder), cause=error.message)
-    state = events.read_state(folder, run.steps)
+    state = events.fold(events.read(folder, cells=False), run.steps)
     current = state.current
     params = _json(folder / "params.json")
     report, receipt = _report(folder, "evaluation"), _report(folder, "registration")

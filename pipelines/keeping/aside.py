@@ -13,6 +13,7 @@ it is carried to its end by whoever comes next.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -30,7 +31,7 @@ from pipelines import events, mlflow_store
 from pipelines.errors import BadInput, Damaged, Missing, Refused
 from pipelines.execution import catalogue
 from pipelines.keeping import unpacking
-from pipelines.keeping.manifest import MLFLOW_ARTIFACTS, MLFLOW_DB, WORKSPACE, Manifest, Tell
+from pipelines.keeping.manifest import MLFLOW_ARTIFACTS, MLFLOW_DB, SNAPSHOTS, WORKSPACE, Manifest, Tell
 from pipelines.run import read_run, write_json
 from pipelines.workspace import Home, Workspace
 
@@ -103,6 +104,7 @@ def restore(workspace: Workspace, file: Path, tell: Tell | None = None) -> tuple
             (folder / WORKSPACE / "runs").mkdir(parents=True, exist_ok=True)
             _end_runs(workspace, folder / WORKSPACE / "runs")
             _check_store(workspace, folder)
+            _check_snapshots(folder / SNAPSHOTS)
             was_there = workspace.run_ids() or workspace.database.is_file()
             removed = _exchange(workspace, folder, "restore")
         finally:
@@ -210,6 +212,7 @@ def _carry_out(home: Home, exchange: _Exchange) -> Removed:
     store = source / MLFLOW_DB if source else None
     mlflow_store.put_in(workspace, store if store is not None and store.is_file() else None)
     if source is not None:
+        _add_snapshots(home, source / SNAPSHOTS)
         # The workspace's folder comes last: who finds it finds what its ledger names.
         for name in (MLFLOW_ARTIFACTS, WORKSPACE):
             if (source / name).is_dir():
@@ -220,6 +223,15 @@ def _carry_out(home: Home, exchange: _Exchange) -> Removed:
     if source is not None:
         shutil.rmtree(source, ignore_errors=True)
     return about
+
+
+def _add_snapshots(home: Home, folder: Path) -> None:
+    """Add the rows of data versions to those there are: a content that is there already stays."""
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        target = home.root / SNAPSHOTS / path.relative_to(folder)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
 
 
 def _journal(home: Home) -> Path:
@@ -262,6 +274,18 @@ def _check_store(workspace: Workspace, folder: Path) -> None:
             "MLflow's part was written by another version of MLflow than this home's store.",
             "Restore it with the Flightdeck that made it.",
         )
+
+
+def _check_snapshots(folder: Path) -> None:
+    """Others may come to share these rows, so each file must be what its name says."""
+    for path in (each for each in folder.rglob("*") if each.is_file()):
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if path.relative_to(folder).as_posix() != f"files/md5/{found[:2]}/{found[2:]}":
+            raise BadInput(
+                f"The rows '{path.name[:40]}' in this backup are not what their name says.",
+                "Use a backup that nobody has changed. Nothing was changed here.",
+            )
 
 
 def _end_runs(workspace: Workspace, runs: Path) -> None:

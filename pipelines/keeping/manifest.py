@@ -21,8 +21,10 @@ FORMAT = "flightdeck-workspace"
 SCHEMA = 1
 NAME = "manifest.json"
 
-# What the archive's folders are: the workspace's own, its rows in MLflow's store, its artifacts there.
+# What the archive holds: the workspace's folder, its rows in MLflow's store, its artifacts there.
 WORKSPACE, MLFLOW_DB, MLFLOW_ARTIFACTS = "workspace", "mlflow.db", "mlartifacts"
+# The rows of its versions of data, which learners share by content: added to those of the home.
+SNAPSHOTS = "snapshots"
 
 MOST_BYTES = 64 * 2**20  # Of the manifest itself.
 MOST_FILES = 1_000_000
@@ -143,7 +145,7 @@ def check_path(name: str) -> None:
     Raises
     ------
     BadInput
-        It is absolute, goes upwards, is too long, or begins with none of the archive's three folders.
+        It is absolute, goes upwards, is too long, or begins with none of the archive's folders.
     """
     parts = PurePosixPath(name).parts
     good = (
@@ -152,7 +154,7 @@ def check_path(name: str) -> None:
         and not name.startswith("/")
         and not any(letter in '\\:*?"<>|' or ord(letter) < 32 or ord(letter) == 127 for letter in name)
         and all(part not in (".", "..") and part == part.rstrip(" .") for part in parts)
-        and (parts[0] in (WORKSPACE, MLFLOW_ARTIFACTS) or name == MLFLOW_DB)
+        and (parts[0] in (WORKSPACE, MLFLOW_ARTIFACTS, SNAPSHOTS) or name == MLFLOW_DB)
     )
     if not good:
         raise BadInput(

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from pipelines import mlflow_store
+from pipelines import mlflow_store, versioning
 from pipelines.errors import BadInput, Damaged, Unavailable
 from pipelines.keeping import manifest as manifests
-from pipelines.keeping.manifest import MLFLOW_ARTIFACTS, MLFLOW_DB, WORKSPACE, Entry, Manifest
+from pipelines.keeping.manifest import MLFLOW_ARTIFACTS, MLFLOW_DB, SNAPSHOTS, WORKSPACE, Entry, Manifest
 from pipelines.run import code_version
+from pipelines.scenarios import SCENARIOS
 from pipelines.workspace import APP_SCHEMA, Workspace, connect
 
 # These are compressed already, or hold numbers that do not shrink.
@@ -85,6 +86,8 @@ class _Sources:
         yield from self._below(self.workspace.root, WORKSPACE)
         artifacts = mlflow_store.artifacts_of(self.workspace)
         yield from self._below(artifacts, MLFLOW_ARTIFACTS)
+        for path in snapshots(self.workspace):
+            yield f"{SNAPSHOTS}/{path.relative_to(self.workspace.home.root / SNAPSHOTS).as_posix()}", path
         if self.workspace.database.is_file():
             copy = self.scratch / "app.db"
             _copy_database(self.workspace, copy)
@@ -211,6 +214,16 @@ def _scratch(workspace: Workspace) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def snapshots(workspace: Workspace) -> list[Path]:
+    """The files that hold the rows of this workspace's versions of data, each content once."""
+    found = {
+        versioning.content(workspace.home, version)
+        for name in SCENARIOS
+        for version in versioning.versions(workspace, name)
+    }
+    return sorted(path for path in found if path.is_file())
 
 
 def _bytes_of(workspace: Workspace) -> int:

@@ -4,6 +4,7 @@ from pipelines.versioning.comparison import ColumnChange, Comparison, compare
 from pipelines.versioning.repository import (
     DataVersion,
     check_out,
+    content,
     find_version,
     read_version,
     take,
@@ -16,6 +17,7 @@ __all__ = [
     "DataVersion",
     "check_out",
     "compare",
+    "content",
     "find_version",
     "read_version",
     "take",

@@ -118,7 +118,7 @@ def take(
     with _writing(workspace) as repo:
         known = _read_versions(repo, scenario)
         for version in known:
-            if version.digest == digest and _content(workspace.home, version).is_file():
+            if version.digest == digest and content(workspace.home, version).is_file():
                 _tag(repo, version.tag, version.commit)
                 return version
         number = max((version.number for version in known), default=0) + 1
@@ -206,20 +206,20 @@ def _root(workspace: Workspace) -> Path:
     return workspace.root / FOLDER
 
 
-def _content(home: Home, version: DataVersion) -> Path:
+def content(home: Home, version: DataVersion) -> Path:
     """Where DVC keeps the content of that checksum."""
     return home.root / SNAPSHOTS / "files" / "md5" / version.md5[:2] / version.md5[2:]
 
 
 def _whole(home: Home, version: DataVersion) -> Path:
     """The content of a version, once it is known to be what was kept."""
-    content = _content(home, version)
+    kept = content(home, version)
     try:
-        with content.open("rb") as file:
+        with kept.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise Damaged(
-            f"The rows of {version.tag} are gone: {content.name} is not among the snapshots.",
+            f"The rows of {version.tag} are gone: {kept.name} is not among the snapshots.",
             f"Run again from step 'ingest' with the params of run '{version.run_id}'.",
         ) from error
     if found != version.md5:
@@ -228,7 +228,7 @@ def _whole(home: Home, version: DataVersion) -> Path:
             f"not {version.md5[:8]}.",
             f"Run again from step 'ingest' with the params of run '{version.run_id}'.",
         )
-    return content
+    return kept
 
 
 def _measure(table: Path) -> tuple[int, int]:
