@@ -1,10 +1,11 @@
 """Versions of the data: which rows a model came from can be told, compared and had again."""
 
 from pipelines.versioning.comparison import ColumnChange, Comparison, compare
-from pipelines.versioning.repository import (
-    DataVersion,
+from pipelines.versioning.repository import DataVersion
+from pipelines.versioning.versions import (
     check_out,
     find_version,
+    read_file,
     read_version,
     take,
     versions,
@@ -17,6 +18,7 @@ __all__ = [
     "check_out",
     "compare",
     "find_version",
+    "read_file",
     "read_version",
     "take",
     "versions",
