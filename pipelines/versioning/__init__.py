@@ -1,11 +1,12 @@
 """Versions of the data: which rows a model came from can be told, compared and had again."""
 
 from pipelines.versioning.comparison import ColumnChange, Comparison, compare
-from pipelines.versioning.repository import (
-    DataVersion,
+from pipelines.versioning.repository import DataVersion
+from pipelines.versioning.versions import (
     check_out,
     content,
     find_version,
+    read_file,
     read_version,
     take,
     versions,
@@ -19,6 +20,7 @@ __all__ = [
     "compare",
     "content",
     "find_version",
+    "read_file",
     "read_version",
     "take",
     "versions",
