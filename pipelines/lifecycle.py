@@ -152,6 +152,11 @@ class Register(Params):
     )
 
 
+class Package(Params):
+    python: Literal["3.11", "3.12", "3.13"] = Field("3.11", description="Python of the container image.")
+    port: int = Field(8080, ge=1024, le=65_535, description="Where the packaged server listens.")
+
+
 class Deploy(Params):
     stage: Literal["staging", "shadow", "canary", "production"] = Field(
         "production", description="Where the version goes: production answers every request."
@@ -170,6 +175,7 @@ EVALUATION = Artifact("evaluation", "reports/evaluation.json", "report")
 REGISTRATION = Artifact(
     "registration", "receipts/registration.json", "receipt", fields=("model", "model_digest", "gate")
 )
+PACKAGE = Artifact("package", "package", "folder")
 DEPLOYMENT = Artifact(
     "deployment", "receipts/deployment.json", "receipt", fields=("model", "model_digest", "stage", "share")
 )
@@ -183,5 +189,6 @@ LIFECYCLE = Pipeline(
     Step("train", "Train a model", "train.ipynb", Train, (FEATURES,), (MODEL,)),
     Step("evaluate", "Evaluate it", "evaluate.ipynb", Evaluate, (FEATURES, MODEL), (EVALUATION,)),
     Step("register", "Register a version", "register.ipynb", Register, (MODEL, EVALUATION), (REGISTRATION,)),
+    Step("package", "Package it", "package.ipynb", Package, (MODEL, REGISTRATION), (PACKAGE,)),
     Step("deploy", "Deploy it", "deploy.ipynb", Deploy, (REGISTRATION,), (DEPLOYMENT,)),
 )

@@ -1,0 +1,1 @@
+"""Packaging: a registered version as something that runs where Flightdeck does not."""
