@@ -44,7 +44,8 @@ def draw_state(workspace: Workspace, scenario: Scenario, status: str) -> None:
 def draw_loop(told: story.Story, scenario: Scenario) -> None:
     chosen = loop.ring(told.nodes, told.centre, f"Lifecycle of {scenario.title}", key="loop")
     if chosen == "serve":
-        st.switch_page(rooms.file_of("serve"), query_params={"scenario": scenario.name})
+        query = {"scenario": scenario.name, "view": "ask"}
+        st.switch_page(rooms.file_of(rooms.DEPLOY), query_params=query)
     elif chosen:
         st.switch_page(
             rooms.file_of(rooms.NOTEBOOKS), query_params={"scenario": scenario.name, "step": chosen}

@@ -71,6 +71,18 @@ def up(
 
 
 @cli.command()
+def serve(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="mlflow, worker, gateway or app.")],
+    as_json: AsJson = False,
+) -> None:
+    """Be one service, in the foreground and without a supervisor: what a container runs."""
+    from pipelines import services
+
+    with _speaking(as_json):
+        services.become(settings(), name)
+
+
+@cli.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check this machine, its ports and the installed versions; say what to do."""
     from dataclasses import asdict

@@ -256,6 +256,8 @@ def _clock(_: Settings) -> Finding:
 def _ports(settings: Settings) -> Finding:
     record = started.read_live(Home(settings.home))
     ours = {entry.port for entry in record.services.values()} if record else set()
+    if settings.elsewhere:
+        ours = {service.port for service in services_of(settings)}
     taken = [
         service
         for service in services_of(settings)

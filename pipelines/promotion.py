@@ -225,6 +225,12 @@ def history(workspace: Workspace, scenario: str | None = None) -> list[Promotion
         return list(_rows(connection, workspace, scenario, None)) if connection else []
 
 
+def champions(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> list[int]:
+    """The champions that a rollback goes back through, the present one last."""
+    with _reading(workspace) as connection:
+        return _champions(_rows(connection, workspace, scenario, branch)) if connection else []
+
+
 def change_mark(workspace: Workspace) -> int:
     """The newest row's id, 0 when there is none: whoever saw this number has seen everything."""
     with _reading(workspace) as connection:

@@ -43,6 +43,9 @@ class Version:
         The pipeline run that registered it, and the MLflow run that trained it.
     note : str
         Why it exists, in its maker's words.
+    snapshot, data_version : str, int or None
+        Digest and number of the version of the data it was made from; empty for one made before data had
+        versions.
     created_at : float
         Seconds since the epoch.
     aliases : tuple of str
@@ -60,6 +63,8 @@ class Version:
     note: str
     created_at: float
     aliases: tuple[str, ...] = ()
+    snapshot: str = ""
+    data_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,8 @@ def register(step: StepFiles, note: str = "") -> dict[str, Any]:
     Returns
     -------
     dict
-        The receipt: model, version, model_digest, gate, mlflow_run, model_id, run_id, note.
+        The receipt: model, version, model_digest, gate, mlflow_run, model_id, run_id, note, snapshot and
+        data_version (which data it was made from).
 
     Raises
     ------
@@ -113,7 +119,7 @@ def register(step: StepFiles, note: str = "") -> dict[str, Any]:
     if made is None:
         logged = _logged_model(step, found)
         tags |= {"gate": "passed" if gate["passed"] else "failed", "seed": str(run.seed)}
-        tags |= {"reasons": "\n".join(_failed_rules(gate))[:REASONS_CHARS]}
+        tags |= {"reasons": "\n".join(_failed_rules(gate))[:REASONS_CHARS]} | _data_of(step)
         _make_model(run.workspace, name)
         call(
             run.workspace,
@@ -138,6 +144,8 @@ def register(step: StepFiles, note: str = "") -> dict[str, Any]:
         "model_id": made.model_id,
         "run_id": run.run_id,
         "note": made.note,
+        "snapshot": made.snapshot,
+        "data_version": made.data_version,
     }
 
 
@@ -223,6 +231,14 @@ def project_alias(workspace: str, model: str, alias: str, number: int | None) ->
         call(workspace, "POST", "registered-models/alias", name=model, alias=alias, version=str(number))
 
 
+def _data_of(step: StepFiles) -> dict[str, str]:
+    """Tags that say which version of the data the run was made from."""
+    if all(artifact.name != "snapshot" for artifact in step.step.inputs):
+        return {}
+    snapshot = step.read("snapshot")
+    return {"snapshot": str(snapshot["digest"]), "data_version": str(snapshot["version"])}
+
+
 def _logged_model(step: StepFiles, wanted: str) -> dict[str, Any]:
     """The newest model of that digest, this run's own before another's."""
     found = find_models(step.run.workspace, step.run.scenario, wanted)
@@ -282,6 +298,8 @@ def _read(entry: Mapping[str, Any], aliases: Mapping[int, tuple[str, ...]]) -> V
         note=tags.get("note", ""),
         created_at=int(entry["creation_timestamp"]) / 1000,
         aliases=aliases.get(number, ()),
+        snapshot=tags.get("snapshot", ""),
+        data_version=int(tags["data_version"]) if tags.get("data_version", "").isdigit() else None,
     )
 
 

@@ -30,6 +30,7 @@ from pipelines.lifecycle import LIFECYCLE
 from pipelines.settings import REPOSITORY
 from pipelines.workspace import Workspace
 
+CODE_CHARS = 40  # of a commit's full name
 RECORDED_LIBRARIES = ("mlflow", "numpy", "pandas", "papermill", "plotly", "scikit-learn", "skops")
 
 
@@ -188,7 +189,12 @@ def write_json(path: Path, value: Any) -> None:
 
 @cache
 def code_version() -> str:
-    """The commit of this checkout (with '+' where it has changes), or 'unknown' without git."""
+    """The commit of this checkout (with '+' where it has changes), or 'unknown' without git.
+
+    An image holds no checkout; its builder says in FLIGHTDECK_CODE what it was made of.
+    """
+    if os.environ.get("FLIGHTDECK_CODE"):
+        return os.environ["FLIGHTDECK_CODE"][:CODE_CHARS]
     try:
         commit, changes = (
             subprocess.run(

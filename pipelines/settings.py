@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
 
 LOOPBACK = "127.0.0.1"
+EVERY_ADDRESS = "0.0.0.0"
 
 # One BLAS and OpenMP thread in each kernel and server: nothing is lost at this size, and without it
 # processes that share two cores slow each other down several times.
@@ -42,12 +43,18 @@ class Settings:
         The one folder that holds everything: MLflow's store, the queue, every learner's workspace.
     app_port, gateway_port, mlflow_port : int
         1 to 65535. MLflow's is not 5000, which macOS gives to AirPlay.
+    listen : str
+        The address that services listen on: 127.0.0.1, or in a container all of its own, 0.0.0.0.
+    elsewhere : bool
+        Each service is somebody else's to start and watch, as in containers: none is started from here.
     """
 
     home: Path
     app_port: int = 8501
     gateway_port: int = 8600
     mlflow_port: int = 5600
+    listen: str = LOOPBACK
+    elsewhere: bool = False
 
     @property
     def mlflow_url(self) -> str:
@@ -68,6 +75,8 @@ class Settings:
             "FLIGHTDECK_APP_PORT": str(self.app_port),
             "FLIGHTDECK_GATEWAY_PORT": str(self.gateway_port),
             "FLIGHTDECK_MLFLOW_PORT": str(self.mlflow_port),
+            "FLIGHTDECK_LISTEN": self.listen,
+            "FLIGHTDECK_SERVICES": "elsewhere" if self.elsewhere else "own",
         }
 
 
@@ -77,7 +86,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     Raises
     ------
     BadInput
-        A port is not a whole number from 1 to 65535.
+        A port is not a whole number from 1 to 65535, or another variable is none of its words.
     """
     home = Path(environment.get("FLIGHTDECK_HOME") or REPOSITORY / "workspace").expanduser()
     return Settings(
@@ -85,6 +94,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         app_port=_port(environment, "FLIGHTDECK_APP_PORT", Settings.app_port),
         gateway_port=_port(environment, "FLIGHTDECK_GATEWAY_PORT", Settings.gateway_port),
         mlflow_port=_port(environment, "FLIGHTDECK_MLFLOW_PORT", Settings.mlflow_port),
+        listen=_word(environment, "FLIGHTDECK_LISTEN", (LOOPBACK, EVERY_ADDRESS)),
+        elsewhere=_word(environment, "FLIGHTDECK_SERVICES", ("own", "elsewhere")) == "elsewhere",
     )
 
 
@@ -92,6 +103,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 def settings() -> Settings:
     """The settings of this process."""
     return read_settings(os.environ)
+
+
+def _word(environment: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    """One of `words`; the first when the variable is not set."""
+    text = environment.get(name) or words[0]
+    if text not in words:
+        raise BadInput(f"{name} is '{text[:40]}'.", f"Set it to {' or '.join(words)}, or leave it unset.")
+    return text
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

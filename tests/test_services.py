@@ -342,7 +342,7 @@ def test_a_home_that_can_not_be_made_is_said_in_words(tmp_path):
 
 
 def test_a_full_disk_is_said_before_anything_starts(chosen, monkeypatch):
-    monkeypatch.setattr("pipelines.services.control.LEAST_FREE_BYTES", 10**18)
+    monkeypatch.setattr("pipelines.services.alone.LEAST_FREE_BYTES", 10**18)
     with pytest.raises(Unavailable, match="MB are free on the disk") as caught:
         services.start(chosen, False)
     assert "FLIGHTDECK_HOME" in caught.value.hint

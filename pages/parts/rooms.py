@@ -50,7 +50,6 @@ ROOMS: tuple[Place, ...] = (
     Place(EVALUATE, "Evaluate", "balance"),
     Place(REGISTRY, "Registry", "inventory_2"),
     Place(DEPLOY, "Deploy", "rocket_launch"),
-    Place("serve", "Serve", "bolt"),
     Place(MONITOR, "Monitor", "monitoring"),
     Place(NOTEBOOKS, "Notebooks", "menu_book"),
     Place(HISTORY, "History", "history"),
@@ -61,6 +60,11 @@ ROOMS: tuple[Place, ...] = (
 def file_of(name: str) -> str:
     """Path of a room's file, relative to the app."""
     return f"pages/{name}.py"
+
+
+def is_there(name: str) -> bool:
+    """Whether that room exists."""
+    return (REPOSITORY / file_of(name)).is_file()
 
 
 def pages() -> list[st.Page]:
@@ -74,5 +78,5 @@ def pages() -> list[st.Page]:
             default=room.name == HOME,
         )
         for room in ROOMS
-        if (REPOSITORY / room.file).is_file()
+        if is_there(room.name)
     ]

@@ -24,6 +24,7 @@ STAGES = {
     "train": "Train",
     "evaluate": "Evaluate",
     "register": "Register",
+    "package": "Package",
     "deploy": "Deploy",
     "serve": "Serve",
 }
@@ -131,6 +132,8 @@ def _fact(facts: Facts, name: str, record: Record) -> str:
         return f"AP {precision:.2f}" if precision is not None else "gate passed"
     if name == "register":
         return f"version {(record.report('registration') or {}).get('version', '')}"
+    if name == "package":
+        return "image and V2 folder"
     serving = facts.serving
     if serving.canary is not None:
         return f"version {serving.canary}: {share(serving.share)}"

@@ -17,7 +17,7 @@ from pipelines.lifecycle import LIFECYCLE
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
-NOTEBOOKS, SERVE = rooms.file_of(rooms.NOTEBOOKS), rooms.file_of("serve")
+NOTEBOOKS, DEPLOY = rooms.file_of(rooms.NOTEBOOKS), rooms.file_of(rooms.DEPLOY)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Next:
     @property
     def stage(self) -> str:
         """The stage of the loop it is about, if it is about one."""
-        return "serve" if self.page == SERVE else self.query.get("step", "")
+        return "serve" if self.page == DEPLOY else self.query.get("step", "")
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,8 @@ def _next(facts: Facts) -> Next:
         return Next(
             f"Send {article(scenario.event)} by hand and see its score.",
             "Ask the model",
-            SERVE,
-            {"scenario": scenario.name},
+            DEPLOY,
+            {"scenario": scenario.name, "view": "ask"},
         )
     return Next(
         "Try other params; the gate decides.",

@@ -7,10 +7,13 @@ holds, not its bytes: one model stored twice has other bytes, and a version's nu
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from pathlib import Path
 
 from pipelines.artifacts import MANIFEST, StepFiles, digest
+from pipelines.errors import Damaged, Missing
 from pipelines.lifecycle import REGISTRATION
 from pipelines.run import write_json
 from pipelines.step import Artifact
@@ -26,6 +29,46 @@ def seal(step: StepFiles) -> dict[str, str]:
     found = {path.relative_to(folder).as_posix(): _digest(path, model_digest) for path in files}
     write_json(folder / MANIFEST, found)
     return found
+
+
+def contents(folder: Path) -> list[str]:
+    """The files of a sealed package, as its manifest names them.
+
+    Raises
+    ------
+    Missing
+        The folder holds no sealed package.
+    Damaged
+        The manifest can't be read, or names something outside the package.
+    """
+    try:
+        named = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        raise Missing("The run has no package.", "Run its step 'package'.") from None
+    except (OSError, ValueError) as error:
+        raise Damaged(f"The package's manifest can't be read: {error}.", "Run 'package' again.") from error
+    for name in named:
+        if not (folder / name).resolve().is_relative_to(folder.resolve()) or not (folder / name).is_file():
+            raise Damaged(f"The package has lost '{name[:80]}'.", "Run step 'package' again.")
+    return sorted(named)
+
+
+def zipped(folder: Path) -> bytes:
+    """A sealed package as one ZIP file: equal packages give equal files, so entries have a fixed time.
+
+    Raises
+    ------
+    Missing, Damaged
+        As `contents`.
+    """
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in [*contents(folder), MANIFEST]:
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, (folder / name).read_bytes())
+    return held.getvalue()
 
 
 def _digest(path: Path, model_digest: str) -> str:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import sys
 import time
 import webbrowser
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from pipelines.errors import BadInput, Unavailable
-from pipelines.services import lending, ports, started
+from pipelines.services import alone, lending, started
 from pipelines.services.programs import (
     Service,
     recorded_settings,
@@ -30,8 +28,6 @@ from pipelines.workspace import Home
 # After this long a start is slow enough to say which log to look at.
 SLOW_START_S = 45.0
 _LOOK_S = 0.1
-# With less, MLflow's database or the first run would fail half-way.
-LEAST_FREE_BYTES = 200_000_000
 
 
 def say(text: str) -> None:
@@ -81,7 +77,7 @@ def start(
     Unavailable
         A port is taken, the disk is full, or the home can't be written to.
     """
-    chosen = _choose(services_of(settings) if services is None else services, only)
+    chosen = alone.choose(services_of(settings) if services is None else services, only)
     home = started.open_for_writing(settings)
 
     def show() -> None:
@@ -95,8 +91,8 @@ def start(
 
     with started.claim(home):
         started.clean_up(home, say)
-        _check_space(home)
-        _check_ports(chosen)
+        alone.check_space(home)
+        alone.check_ports(chosen)
         say(f"Flightdeck's home is {home.root}.")
         if any(service.is_first_start for service in chosen):
             say("Preparing MLflow's database (once, about 5 s).")
@@ -106,6 +102,8 @@ def start(
 
 def running(settings: Settings) -> frozenset[str]:
     """Names of this home's services that answer now."""
+    if settings.elsewhere:
+        return frozenset(service.name for service in services_of(settings) if service.ready())
     home = Home(settings.home)
     record = started.read_live(home)
     if record is None:
@@ -138,6 +136,11 @@ def ensure(
     Unavailable
         A service can't be started; the message ends with its log's last lines.
     """
+    if settings.elsewhere:
+        alone.await_others(settings, needed)
+        with lending.handed_on(settings):
+            yield settings
+        return
     home = started.open_for_writing(settings)
     try:
         with started.borrow(home, needed):
@@ -206,34 +209,6 @@ async def _tell_when_ready(
     page = next((service.url for service in services if service.name == "app"), "")
     say(f"Ready after {seconds:.1f} s.{f' Open {page}' if page else ''}  (Ctrl-C ends everything.)")
     await asyncio.to_thread(announce)
-
-
-def _choose(services: Sequence[Service], only: Collection[str] | None) -> list[Service]:
-    names = [service.name for service in services]
-    for name in only or ():
-        if name not in names:
-            raise BadInput(f"There is no service '{name}'.", f"The services are: {', '.join(names)}.")
-    return [service for service in services if only is None or service.name in only]
-
-
-def _check_space(home: Home) -> None:
-    free = shutil.disk_usage(home.root).free
-    if free < LEAST_FREE_BYTES:
-        raise Unavailable(
-            f"Only {free / 1e6:.0f} MB are free on the disk of {home.root}; "
-            f"Flightdeck needs {LEAST_FREE_BYTES / 1e6:.0f} MB to start.",
-            "Free space, or set FLIGHTDECK_HOME to a folder on another disk.",
-        )
-
-
-def _check_ports(services: Sequence[Service]) -> None:
-    for service in services:
-        if service.port is not None and not ports.is_free(service.port):
-            holder, other = ports.holder(service.port), ports.free_port()
-            raise Unavailable(
-                f"Port {service.port}, which {service.title} needs, is taken by {holder}.",
-                f"End that, or choose another port: {service.variable}={other} make run",
-            )
 
 
 def _has_screen() -> bool:

@@ -5,7 +5,6 @@ Comes in: settings. Goes out: the list from which services are started, checked 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -114,7 +113,7 @@ def services_of(settings: Settings) -> tuple[Service, ...]:
         Service(
             "mlflow",
             "MLflow",
-            _mlflow_command(settings.mlflow_port),
+            _mlflow_command(settings),
             _mlflow_environment(home),
             settings.mlflow_port,
             "FLIGHTDECK_MLFLOW_PORT",
@@ -140,7 +139,7 @@ def services_of(settings: Settings) -> tuple[Service, ...]:
             "app",
             "app",
             _app_command(settings.app_port),
-            {"STREAMLIT_SERVER_ADDRESS": os.environ.get("STREAMLIT_SERVER_ADDRESS", LOOPBACK)},
+            {"STREAMLIT_SERVER_ADDRESS": settings.listen},
             settings.app_port,
             "FLIGHTDECK_APP_PORT",
             "/_stcore/health",
@@ -201,14 +200,14 @@ def with_free_ports(settings: Settings) -> Settings:
     )
 
 
-def _mlflow_command(port: int) -> tuple[str, ...]:
+def _mlflow_command(settings: Settings) -> tuple[str, ...]:
     """The command that `mlflow server --workers 1` itself ends up running.
 
     That command line stays beside it as a parent that only waits: 200 MB and 2.5 s more (measured).
     """
     options = {
-        "--host": LOOPBACK,
-        "--port": str(port),
+        "--host": settings.listen,
+        "--port": str(settings.mlflow_port),
         "--workers": "1",
         "--timeout-graceful-shutdown": str(SERVER_GRACE_S),
     }

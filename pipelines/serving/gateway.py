@@ -2,7 +2,7 @@
 
 Comes in: requests of the Open Inference Protocol, feedback, questions about health and measurements.
 Goes out: JSON answers, each only once what it rests on is on disk. Run it with
-`python -m pipelines.serving.gateway`; it listens on 127.0.0.1 at the settings' port.
+`python -m pipelines.serving.gateway`; it listens at the settings' address and port.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pipelines.serving.measurements import Measurements
 from pipelines.serving.open_inference import Answer, build_response, describe_model
 from pipelines.serving.predictions import Label
 from pipelines.serving.predictor import Predictor
-from pipelines.settings import LOOPBACK, SINGLE_THREAD, settings
+from pipelines.settings import SINGLE_THREAD, settings
 from pipelines.workspace import DEFAULT_WORKSPACE, Home, Workspace, open_home
 
 log = logging.getLogger(__name__)
@@ -330,7 +330,7 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_S)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     chosen = settings()
-    listening = _listen(chosen.gateway_port)
+    listening = _listen(chosen.listen, chosen.gateway_port)
     config = uvicorn.Config(
         create_app(open_home(chosen)),
         access_log=False,
@@ -342,13 +342,13 @@ def main() -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _listen(port: int) -> socket.socket:
-    """A socket that listens on loopback; found to be taken before anything is started."""
+def _listen(address: str, port: int) -> socket.socket:
+    """A socket that listens there; found to be taken before anything is started."""
     # With its protocol named, asyncio switches off Nagle's algorithm on it: else each answer takes 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((LOOPBACK, port))
+        listening.bind((address, port))
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()

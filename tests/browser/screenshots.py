@@ -34,7 +34,9 @@ ROOMS = {
     "home": "",
     "notebooks": "notebooks-room",
     "params": "notebooks-room?view=params&step=train",
-    "serve": "serve-room",
+    "registry": "registry-room",
+    "deploy": "deploy-room",
+    "ask": "deploy-room?view=ask",
 }
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")

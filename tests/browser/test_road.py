@@ -136,7 +136,7 @@ def test_the_road_from_an_empty_home_to_a_served_prediction(flightdeck: Settings
     keep(page, "4-home-serving")
 
     # and answers a payment, with its trace
-    open_page(page, flightdeck, "serve-room")
+    open_page(page, flightdeck, "deploy-room?view=ask")
     page.get_by_role("button", name=re.compile("Send")).click()
     expect(page.get_by_text("Prediction id")).to_be_visible(timeout=30_000)
     expect(page.locator("h3", has_text=re.compile(r"^[01]\.\d\d"))).to_be_visible()
@@ -170,7 +170,9 @@ def test_a_run_can_be_cancelled_in_the_browser(flightdeck: Settings, page: Page)
     expect(page.locator("h1")).to_contain_text(re.compile("cancel", re.IGNORECASE))
 
 
-@pytest.mark.parametrize("path", ["", "notebooks-room", "serve-room"])
+@pytest.mark.parametrize(
+    "path", ["", "notebooks-room", "registry-room", "deploy-room", "deploy-room?view=ask"]
+)
 def test_a_phone_shows_every_room_without_sideways_scrolling(
     flightdeck: Settings, browser: Browser, path: str
 ) -> None:
@@ -184,7 +186,9 @@ def test_a_phone_shows_every_room_without_sideways_scrolling(
         context.close()
 
 
-@pytest.mark.parametrize("path", ["", "notebooks-room", "serve-room"])
+@pytest.mark.parametrize(
+    "path", ["", "notebooks-room", "registry-room", "deploy-room", "deploy-room?view=ask"]
+)
 def test_the_dark_theme_is_ours(flightdeck: Settings, browser: Browser, path: str) -> None:
     context = browser.new_context(viewport=DESK, color_scheme="dark")
     page = context.new_page()

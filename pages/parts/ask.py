@@ -1,25 +1,18 @@
-"""Serve: send the model one event, and see what it answers and why it can be traced."""
+"""Ask it: send the model one event, and see what it answers and why it can be traced."""
+
+from __future__ import annotations
 
 import streamlit as st
 
 from pages.parts import answers, form, frame, rooms
 from pages.parts.words import article, clock, plain
-from pipelines.errors import FlightdeckError
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving import client
 from pipelines.workspace import Workspace
 
 
-def main() -> None:
-    workspace, room = frame.workspace(), frame.Room()
-    scenario = room.choose_scenario()
-    try:
-        facts = answers.look(workspace, scenario, st.query_params.get("prediction", ""))
-    except FlightdeckError as error:
-        room.say("Your workspace can't be read")
-        frame.show_problem(error)
-        return
-    room.say(*answers.headline(facts))
+def draw(workspace: Workspace, scenario: Scenario, facts: answers.Facts) -> None:
+    """The whole view, for a scenario of which a version serves or none does."""
     if facts.serving.champion is None:
         draw_empty(facts)
         return
@@ -120,6 +113,3 @@ def draw_bar(
                 st.rerun()
         if facts.serving.canary is not None:
             st.markdown(f"Version {facts.serving.canary} may answer: it is the canary.", width="content")
-
-
-main()

@@ -1,0 +1,103 @@
+"""Deploy: who serves, since when and why; promote, withdraw, roll back; or ask the model yourself."""
+
+import streamlit as st
+
+from pages.parts import answers, ask, frame, lanes, promote
+from pages.parts.words import plain
+from pipelines.errors import FlightdeckError
+from pipelines.scenarios.scenario import Scenario
+from pipelines.workspace import Workspace
+
+VIEWS = {"stages": "Stages", "ask": "Ask it"}
+
+
+def main() -> None:
+    workspace, room = frame.workspace(), frame.Room()
+    scenario = room.choose_scenario()
+    asked = st.query_params.get("view", "")
+    view = "ask" if asked == "ask" or "prediction" in st.query_params else "stages"
+    try:
+        if view == "ask":
+            found = answers.look(workspace, scenario, st.query_params.get("prediction", ""))
+            room.say(*answers.headline(found))
+        else:
+            facts = lanes.gather(workspace, scenario)
+            room.say(*lanes.headline(facts))
+    except FlightdeckError as error:
+        room.say("Your workspace can't be read")
+        frame.show_problem(error)
+        return
+    choose_view(view, scenario)
+    if view == "ask":
+        ask.draw(workspace, scenario, found)
+    else:
+        draw_stages(workspace, facts)
+
+
+def choose_view(view: str, scenario: Scenario) -> None:
+    chosen = st.radio(
+        "What to show",
+        list(VIEWS),
+        list(VIEWS).index(view),
+        format_func=VIEWS.__getitem__,
+        horizontal=True,
+        label_visibility="collapsed",
+        key=f"view:{view}",
+    )
+    if chosen != view:
+        st.query_params.from_dict({"scenario": scenario.name, "view": str(chosen)})
+        st.rerun()
+
+
+def draw_stages(workspace: Workspace, facts: lanes.Facts) -> None:
+    problem = promote.refused()
+    if problem is not None:
+        frame.show_problem(problem)
+    promote.draw_lanes(workspace, facts)
+    left, right = st.columns([9, 11], gap="medium")
+    with left:
+        st.subheader("Promote a version", anchor=False)
+        choice = promote.draw_form(facts)
+        if facts.shelf.problem is not None:
+            frame.note(
+                ":orange[MLflow is not answering: nothing can be promoted now.] A rollback can be done."
+            )
+    with right:
+        draw_history(facts)
+    draw_gateway(workspace, facts)
+    if choice is not None:
+        draw_command(facts, choice)
+    promote.draw_bar(workspace, facts, choice)
+
+
+def draw_history(facts: lanes.Facts) -> None:
+    """What served when, from the ledger's own rows."""
+    if not facts.stays:
+        with st.container(border=True, height=250, vertical_alignment="center"):
+            st.markdown("**Here will be what served when**", text_alignment="center")
+            frame.note("One bar for each version that held a stage, with the reason.", centred=True)
+        return
+    frame.show(lanes.figure(facts), key="stays")
+    with st.expander("The ledger, row by row"):
+        rows = lanes.ledger(facts).map(plain)
+        st.table(rows, border="horizontal", hide_index=True, alt="The promotion ledger")
+
+
+def draw_gateway(workspace: Workspace, facts: lanes.Facts) -> None:
+    """How the gateway is, asked last: one that hangs does not keep the page from being read."""
+    well, words = lanes.gateway(workspace, facts)
+    sign = ":material/check_circle:" if well else ":orange[:material/error:]"
+    with st.container(gap="xxsmall"):
+        st.markdown(f":small[**The gateway**] {sign} :small[{plain(words)}]")
+        frame.note(lanes.latencies(workspace, facts.scenario))
+
+
+def draw_command(facts: lanes.Facts, choice: promote.Choice) -> None:
+    line = (
+        f"python -m pipelines deploy {facts.scenario.name} --version {choice.version} --stage {choice.stage}"
+    )
+    line += f" --share {choice.share:g}" if choice.share is not None else ""
+    st.code(line, language=None, wrap_lines=True)
+
+
+main()

@@ -1,0 +1,202 @@
+"""Promoting a version from a page: the form, the confirmation in words, and what can be taken back.
+
+What is chosen is kept in the page's address, so that a link leads to a filled form; nothing is promoted by an
+address alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.parts import frame, rooms
+from pages.parts.lanes import DOES, STAGES, Facts, Lane
+from pages.parts.words import clock, plain, share
+from pipelines import promotion
+from pipelines.errors import FlightdeckError
+from pipelines.promotion import DEFAULT_SHARE, Stage
+from pipelines.workspace import Workspace
+
+LEAST_SHARE, MOST_SHARE = 0.01, 0.5
+REASON_CHARS = 200
+# These change what a client gets, so they are confirmed.
+ANSWERING = ("canary", "production")
+CONFIRM = "confirm"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A promotion as the form says it."""
+
+    version: int
+    stage: Stage
+    share: float | None
+    reason: str
+
+    def key(self) -> str:
+        """What a confirmation is for: it does not hold for another choice."""
+        return f"{self.version}:{self.stage}:{self.share}"
+
+
+def draw_lanes(workspace: Workspace, facts: Facts) -> None:
+    """The four stages side by side, each with what can be undone there."""
+    for place, lane in zip(st.columns(len(facts.lanes), gap="small"), facts.lanes, strict=True):
+        with place, st.container(border=True, height="stretch", gap="xsmall"):
+            _draw_lane(workspace, facts, lane)
+
+
+def _draw_lane(workspace: Workspace, facts: Facts, lane: Lane) -> None:
+    st.markdown(f":small[**{lane.stage.capitalize()}**]")
+    if lane.version is None or lane.row is None:
+        st.markdown(":gray[Nobody]")
+        frame.note(f"A version here {DOES[lane.stage]}.")
+        return
+    part = f" :gray[{share(lane.share)}]" if lane.stage == "canary" else ""
+    st.markdown(f"**Version {lane.version}**{part}")
+    frame.note(f"Since {clock(lane.row.at)}: {plain(lane.row.reason or 'no reason given')[:160]}")
+    if lane.stage == "production":
+        if facts.before is not None and st.button(
+            f"Roll back to {facts.before}",
+            icon=":material/undo:",
+            key="rollback",
+            help=f"Version {facts.before} answers again, from the next request on.",
+        ):
+            _do(lambda: promotion.rollback(workspace, facts.scenario.name, reason="by hand, on the page"))
+    elif st.button("Withdraw", icon=":material/close:", key=f"withdraw:{lane.stage}"):
+        _do(
+            lambda: promotion.withdraw(
+                workspace, facts.scenario.name, stage=lane.stage, reason="by hand, on the page"
+            )
+        )
+
+
+def draw_form(facts: Facts) -> Choice | None:
+    """The form; None when there is nothing to promote."""
+    entries = facts.shelf.entries
+    if not entries:
+        frame.note("There is no version yet. Registering a model makes one.")
+        return None
+    numbers = [entry.number for entry in entries]
+    waiting = [each.number for each in entries if each.gate == "passed" and not each.role]
+    asked = st.query_params.get("version", "")
+    wanted = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else None
+    if asked and wanted not in numbers:
+        frame.note(f":red[There is no version {plain(asked[:40])} here; choose one that is.]")
+    canary = facts.serving.canary
+    start = wanted if wanted in numbers else canary if canary in numbers else (waiting or numbers)[0]
+    left, right = st.columns(2)
+    with left:
+        version = st.selectbox("Version", numbers, numbers.index(start), key=f"promote:version:{start}")
+    with right:
+        asked_stage = st.query_params.get("stage", "")
+        first = asked_stage if asked_stage in STAGES else _next_stage(facts)
+        stage: Stage = st.selectbox(
+            "Stage",
+            list(STAGES),
+            list(STAGES).index(first),
+            format_func=str.capitalize,
+            key=f"promote:stage:{first}",
+        )
+    part = None
+    if stage == "canary":
+        part = st.slider(
+            "Share of the requests", LEAST_SHARE, MOST_SHARE, _asked_share(), 0.01, key="promote:share"
+        )
+    reason = st.text_input(
+        "Why?", max_chars=REASON_CHARS, placeholder="For whoever reads the ledger", key="why"
+    )
+    frame.note(f"In {stage} it {DOES[stage]}.")
+    entry = facts.shelf.entry(version)
+    if entry is not None and entry.gate != "passed":
+        broken = "; ".join(entry.reasons) or "its evaluation was not kept"
+        frame.note(f":orange[Its gate failed: {plain(broken)}.] It may go to staging only.")
+    return Choice(version, stage, part, reason)
+
+
+def draw_bar(workspace: Workspace, facts: Facts, choice: Choice | None) -> None:
+    """The primary button; what changes the answers is asked for twice."""
+    with st.bottom, st.container(horizontal=True, vertical_alignment="center"):
+        if choice is None:
+            if st.button("Make a version", type="primary", icon=":material/arrow_forward:"):
+                query = {"scenario": facts.scenario.name}
+                st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params=query)
+            return
+        if st.session_state.get(CONFIRM) != choice.key():
+            label = f"Promote version {choice.version} to {choice.stage}"
+            if st.button(label, type="primary", icon=":material/rocket_launch:"):
+                if choice.stage in ANSWERING:
+                    st.session_state[CONFIRM] = choice.key()
+                    st.rerun()
+                _promote(workspace, facts, choice)
+            return
+        if st.button("Yes, do it", type="primary", icon=":material/check:"):
+            _promote(workspace, facts, choice)
+        if st.button("No"):
+            st.session_state.pop(CONFIRM, None)
+            st.rerun()
+        st.markdown(_what_happens(facts, choice), width="content")
+
+
+def _what_happens(facts: Facts, choice: Choice) -> str:
+    """The consequence of a promotion, in a sentence."""
+    event, champion = facts.scenario.events, facts.serving.champion
+    if choice.stage == "canary":
+        part = share(choice.share or DEFAULT_SHARE)
+        return (
+            f"From the next request on, version {choice.version} answers {part} of the {event}. "
+            "You can withdraw it at any time."
+        )
+    if champion is None or champion == choice.version:
+        return f"From the next request on, version {choice.version} answers every {facts.scenario.event}."
+    return (
+        f"From the next request on, version {choice.version} answers instead of version {champion}. "
+        "One click rolls it back."
+    )
+
+
+def _promote(workspace: Workspace, facts: Facts, choice: Choice) -> None:
+    st.session_state.pop(CONFIRM, None)
+    _do(
+        lambda: promotion.promote(
+            workspace,
+            facts.scenario.name,
+            choice.version,
+            stage=choice.stage,
+            share=choice.share,
+            reason=choice.reason or "by hand, on the page",
+        )
+    )
+
+
+def _do(act: object) -> None:
+    """Do it and show the page anew; what was refused is kept until it was shown."""
+    assert callable(act)
+    try:
+        act()
+    except FlightdeckError as error:
+        st.session_state["refused"] = error
+    else:
+        for name in ("version", "stage", "share"):
+            st.query_params.pop(name, None)
+    st.rerun()
+
+
+def refused() -> FlightdeckError | None:
+    """What was refused just now."""
+    found: FlightdeckError | None = st.session_state.pop("refused", None)
+    return found
+
+
+def _asked_share() -> float:
+    """The share in the address, if it is one the slider has."""
+    try:
+        found = float(st.query_params.get("share", DEFAULT_SHARE))
+    except ValueError:
+        return DEFAULT_SHARE
+    return found if LEAST_SHARE <= found <= MOST_SHARE else DEFAULT_SHARE
+
+
+def _next_stage(facts: Facts) -> Stage:
+    """The careful next stage: production when nothing serves yet, else a canary first."""
+    return "production" if facts.serving.champion is None or facts.serving.canary is not None else "canary"
