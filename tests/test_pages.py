@@ -22,7 +22,7 @@ from pipelines.services.ports import free_port
 from pipelines.settings import REPOSITORY, settings
 from pipelines.workspace import Workspace, open_workspace
 
-PAGES = ("home", "data", "notebooks", "serve")
+PAGES = ("home", "data", "registry", "deploy", "notebooks")
 TIMEOUT_S = 60
 
 
@@ -79,6 +79,7 @@ def test_an_empty_home_says_what_will_be_here(workspace: Workspace, page: str) -
         "Make your first model: card fraud",
         "Nothing serves yet",
         "You have no data yet",
+        "No version is registered yet",
     )
     assert [button.label for button in app.button if button.proto.type == "primary"][:1]
 
@@ -359,14 +360,14 @@ def test_serve_shows_an_answer_that_can_be_traced(workspace: Workspace) -> None:
     samples.completed(workspace)
     newest, *others = samples.predicted(workspace)
     # when
-    app = show("serve")
+    app = show("deploy", view="ask")
     # then
     said = words(app)
     assert "0.87: an alert" in said
     assert newest in said
     assert "was never seen" in said
     assert app.table[0].value["Feature"].tolist()[0] == "amount"
-    assert others[0] in words(show("serve", prediction=others[0]))
+    assert others[0] in words(show("deploy", view="ask", prediction=others[0]))
 
 
 def test_serve_without_a_gateway_says_what_to_do(
@@ -376,7 +377,7 @@ def test_serve_without_a_gateway_says_what_to_do(
     monkeypatch.setenv("FLIGHTDECK_GATEWAY_PORT", str(free_port()))
     settings.cache_clear()
     samples.completed(workspace)
-    app = show("serve")
+    app = show("deploy", view="ask")
     assert "gateway is not answering" in words(app)
     # when
     press(app, "Send the payment")
@@ -388,12 +389,16 @@ def test_serve_without_a_gateway_says_what_to_do(
 
 def test_serve_asks_for_every_column_of_the_event(workspace: Workspace) -> None:
     samples.completed(workspace)
-    assert [each.label for each in show("serve").number_input] == ["Customer", "Terminal", "Amount (EUR)"]
+    assert [each.label for each in show("deploy", view="ask").number_input] == [
+        "Customer",
+        "Terminal",
+        "Amount (EUR)",
+    ]
 
 
 def test_a_prediction_that_was_never_made_says_so(workspace: Workspace) -> None:
     samples.completed(workspace)
-    assert "There is no prediction" in words(show("serve", prediction="never"))
+    assert "There is no prediction" in words(show("deploy", view="ask", prediction="never"))
 
 
 # The parts.
