@@ -238,7 +238,14 @@ LIFECYCLE = Pipeline(
     Step("tune", "Search for better params", "tune.ipynb", Tune, (FEATURES,), (TUNING,), on_demand=True),
     Step("train", "Train a model", "train.ipynb", Train, (FEATURES,), (MODEL,)),
     Step("evaluate", "Evaluate it", "evaluate.ipynb", Evaluate, (FEATURES, MODEL), (EVALUATION,)),
-    Step("register", "Register a version", "register.ipynb", Register, (MODEL, EVALUATION), (REGISTRATION,)),
+    Step(
+        "register",
+        "Register a version",
+        "register.ipynb",
+        Register,
+        (MODEL, EVALUATION, SNAPSHOT),
+        (REGISTRATION,),
+    ),
     Step("package", "Package it", "package.ipynb", Package, (MODEL, REGISTRATION), (PACKAGE,)),
     Step("deploy", "Deploy it", "deploy.ipynb", Deploy, (REGISTRATION,), (DEPLOYMENT,)),
     Step(

@@ -93,7 +93,7 @@ def register(step: StepFiles, note: str = "") -> dict[str, Any]:
     Parameters
     ----------
     step : StepFiles
-        Of a step that reads the model and its evaluation.
+        Of a step that reads the model, its evaluation and the snapshot of the data.
     note : str
         Why this version exists.
 
@@ -233,8 +233,6 @@ def project_alias(workspace: str, model: str, alias: str, number: int | None) ->
 
 def _data_of(step: StepFiles) -> dict[str, str]:
     """Tags that say which version of the data the run was made from."""
-    if all(artifact.name != "snapshot" for artifact in step.step.inputs):
-        return {}
     snapshot = step.read("snapshot")
     return {"snapshot": str(snapshot["digest"]), "data_version": str(snapshot["version"])}
 

@@ -296,6 +296,10 @@ def write_outputs(folder: Path, name: str, run_id: str, version: int, gate: bool
             rows = len(found["events"])
             receipt = {"digest": "c0ffee" * 2, "rows": rows, "version": 1, "commit": "0" * 40}
             write_json(path, receipt | {"run_id": run_id})
+        elif artifact.kind == "folder":
+            (path / "image").mkdir(parents=True, exist_ok=True)
+            (path / "image" / "Dockerfile").write_text("FROM python:3.11.14-slim-bookworm\n")
+            write_json(path / "MANIFEST.json", {"image/Dockerfile": "f00d" * 4})
         else:
             passed = "passed" if gate else "failed"
             receipt = {"model": "fraud", "version": version, "model_digest": "f00d" * 4, "gate": passed}

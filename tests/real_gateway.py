@@ -70,6 +70,7 @@ def make_version(
     tracking.log_model(train, model.model, model.card, model.golden)
     save_model(folder / "model", model)
     write_json(folder / "reports" / "evaluation.json", {"gate": {"passed": True, "reasons": [PASSED]}})
+    write_json(folder / "receipts" / "snapshot.json", {"digest": "da7a" * 4, "rows": 1, "version": 1})
     receipt = registry.register(open_step("register", folder / "steps" / "register" / "attempt-1"))
     return int(receipt["version"])
 

@@ -57,10 +57,10 @@ MODULES = {
     "report",
     "tracking",
     "training",
+    "v2_folder",
     "validation",
     "versioning",
     "tuning",
-    "v2_folder",
 }
 # Steps that print while they work, so that a long cell shows how far it is.
 PRINTING = ("tune",)

@@ -80,6 +80,7 @@ def test_an_empty_home_says_what_will_be_here(workspace: Workspace, page: str) -
         "Nothing serves yet",
         "No version is registered yet",
         "You have no data yet",
+        "No version is registered yet",
     )
     assert [button.label for button in app.button if button.proto.type == "primary"][:1]
 

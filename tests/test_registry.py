@@ -49,7 +49,17 @@ def test_a_registered_version_says_what_it_is_and_what_the_gate_said(workspace: 
         "model_id": found.model_id,
         "run_id": run.run_id,
         "note": "first try",
+        "snapshot": small_model.SNAPSHOT["digest"],
+        "data_version": 2,
     }
+
+
+def test_a_version_says_which_version_of_the_data_it_was_made_from(workspace: Workspace) -> None:
+    (number,) = small_model.register(workspace)
+
+    found = registry.version(workspace.name, MODEL_NAME, number)
+
+    assert (found.snapshot, found.data_version) == (small_model.SNAPSHOT["digest"], 2)
 
 
 def test_a_failed_gate_is_kept_with_its_reasons(workspace: Workspace) -> None:
