@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,35 @@ import numpy as np
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from pipelines import evaluation, events, figures, ingestion, promotion, training
+from pipelines import (
+    evaluation,
+    events,
+    experiments,
+    figures,
+    ingestion,
+    promotion,
+    tracking,
+    training,
+    tuning,
+)
+from pipelines.artifacts import open_step
 from pipelines.features import offline
-from pipelines.lifecycle import LIFECYCLE, Evaluate, Train
-from pipelines.run import Run, create_run, write_json
+from pipelines.lifecycle import LIFECYCLE, Evaluate, Train, Tune
+from pipelines.run import Run, create_run, read_params, write_json
 from pipelines.scenarios import find_scenario
 from pipelines.serving import prediction_log
 from pipelines.serving.predictions import Prediction, Stream
 from pipelines.workspace import Workspace
 
-SECONDS = {"ingest": 2.9, "features": 3.4, "train": 5.2, "evaluate": 4.1, "register": 1.3, "deploy": 0.6}
+SECONDS = {
+    "ingest": 2.9,
+    "features": 3.4,
+    "tune": 21.4,
+    "train": 5.2,
+    "evaluate": 4.1,
+    "register": 1.3,
+    "deploy": 0.6,
+}
 PARAMS = {"ingest": {"size": "small"}, "train": {"model": "logistic"}}
 
 
@@ -102,6 +122,50 @@ def failed(workspace: Workspace, step: str = "train") -> Run:
     )
     clock.tell("run_finished", status="failed")
     return run
+
+
+@cache
+def trials(count: int = 6) -> tuple[dict[str, Any], list[experiments.Trial]]:
+    """The report of a real search among logistic regressions, and its trials."""
+    found: list[experiments.Trial] = []
+    params = Tune(model="logistic", trials=count)
+    report = tuning.search(find_scenario("fraud"), results()["features"], params, 1, tell=found.append)
+    return report, found
+
+
+def searched(workspace: Workspace, base: str, count: int = 6, *, going: bool = False) -> Run:
+    """A run that has searched for better params from the features of `base`, or is still at it."""
+    run = create_run(workspace, "fraud", PARAMS, steps=("tune",), base=base)
+    folder = workspace.run_folder(run.run_id)
+    clock = Clock(folder, time.time() - 30)
+    clock.tell("run_queued")
+    clock.tell("run_started", mlflow_run="0" * 32)
+    report, found = trials(count)
+    execute(folder, "tune", clock, stop_after=3 if going else None)
+    lines = [json.dumps(asdict(each)) + "\n" for each in found]
+    (folder / "steps" / "tune" / "attempt-1" / experiments.TRIALS_FILE).write_text("".join(lines))
+    if not going:
+        write_json(folder / "reports" / "tuning.json", report)
+        clock.tell("run_finished", status="completed")
+    return run
+
+
+def tracked(workspace: Workspace, run: Run) -> None:
+    """Tell MLflow of a run that was made up here: its params, and what its evaluation found."""
+    folder = workspace.run_folder(run.run_id)
+    tracking.open_run(run, read_params(folder))
+    for name in set(run.steps) & {"evaluate", "tune"}:
+        place = folder / "steps" / name / "attempt-1"
+        (place / tracking.RUN_FILE).write_text(tracking.open_step(run, name, {}, 1))
+        step = open_step(name, place)
+        if name == "evaluate":
+            report = json.loads((folder / "reports" / "evaluation.json").read_text())
+            tracking.log_result(step, report, "evaluation")
+        else:
+            kept = experiments.read_trials(place)
+            (place / experiments.TRIALS_FILE).unlink()
+            for trial in kept:
+                experiments.keep_trial(step, trial)
 
 
 def queued(workspace: Workspace, params: dict[str, dict[str, Any]] | None = None) -> Run:
@@ -218,6 +282,8 @@ def write_outputs(folder: Path, name: str, run_id: str, version: int, gate: bool
             found[artifact.name].to_parquet(path, index=False)
         elif artifact.kind == "model":
             training.save_model(path, found["model"])
+        elif artifact.name == "tuning":
+            write_json(path, trials()[0])
         elif artifact.name == "evaluation":
             write_json(path, _judged(found["evaluation"], gate))
         else:
