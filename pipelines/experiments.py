@@ -6,16 +6,48 @@ trained models and trials with their params and metrics, read from MLflow alone.
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from pipelines import mlflow_server, tracking
 from pipelines.artifacts import StepFiles
 from pipelines.errors import Missing
 from pipelines.mlflow_server import call, new_run, read_tags, search, set_status
+
+# In the attempt's folder: one JSON line a trial, as it ends.
+TRIALS_FILE = "trials.jsonl"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model that was tried.
+
+    Attributes
+    ----------
+    number : int
+        0 is the default.
+    params : dict
+        Of step train, all of them.
+    average_precision : float
+        On the validation days.
+    low, high : float or None
+        Its 95% interval, of the default alone: the band of luck.
+    seconds : float
+        To train and to score.
+    """
+
+    number: int
+    params: dict[str, Any]
+    average_precision: float
+    low: float | None
+    high: float | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -50,23 +82,29 @@ class Experiment:
     started_at: float
 
 
-def log_trial(step: StepFiles, number: int, params: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
-    """Keep one trial of a search as an ended MLflow run nested under the step's; its id.
+def keep_trial(step: StepFiles, trial: Trial) -> str:
+    """Keep one trial of a search in the attempt's folder and as an ended MLflow run nested under the step's.
+
+    Returns
+    -------
+    str
+        Id of that MLflow run.
 
     Raises
     ------
     Unavailable
         MLflow is not answering.
     """
+    _append(step.attempt / TRIALS_FILE, json.dumps(asdict(trial)) + "\n")
     workspace, parent = step.run.workspace, tracking.run_of(step)
     tags = {
         "flightdeck.kind": "trial",
         "flightdeck.run_id": step.run.run_id,
-        "flightdeck.trial": str(number),
+        "flightdeck.trial": str(trial.number),
         "mlflow.parentRunId": parent,
         "mlflow.user": workspace,
     }
-    made = new_run(workspace, _experiment_of(workspace, parent), f"trial {number}", tags, params)
+    made = new_run(workspace, _experiment_of(workspace, parent), f"trial {trial.number}", tags, trial.params)
     run_id, now_ms = str(made["info"]["run_id"]), int(time.time() * 1000)
     call(
         workspace,
@@ -74,12 +112,46 @@ def log_trial(step: StepFiles, number: int, params: Mapping[str, Any], metrics: 
         "runs/log-batch",
         run_id=run_id,
         metrics=[
-            {"key": name, "value": float(value), "timestamp": now_ms, "step": number}
-            for name, value in metrics.items()
+            {"key": name, "value": float(value), "timestamp": now_ms, "step": 0}
+            for name, value in (("average_precision", trial.average_precision), ("seconds", trial.seconds))
         ],
     )
     set_status(workspace, run_id, "FINISHED")
     return run_id
+
+
+def read_trials(attempt: Path) -> list[Trial]:
+    """The trials that an attempt has kept so far; a line that is still being written is left out."""
+    try:
+        lines = (attempt / TRIALS_FILE).read_text("utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(Trial(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue  # torn by a full disk: the others still count
+    return found
+
+
+def describe(params: Mapping[str, Any]) -> str:
+    """Those of a model's params that matter to its kind, in words.
+
+    Examples
+    --------
+    >>> from pipelines.lifecycle import Train
+    >>> describe(Train(model="logistic").model_dump())
+    'logistic, regularisation 1'
+    """
+    used = {
+        "logistic": ("regularisation",),
+        "forest": ("trees", "max_depth"),
+        "boosting": ("trees", "max_depth", "learning_rate"),
+    }[str(params["model"])]
+    parts = [f"{name.replace('_', ' ')} {float(params[name]):g}" for name in used]
+    balanced = ["balanced"] if params["balance"] == "balanced" else []
+    return ", ".join([str(params["model"]), *parts, *balanced])
 
 
 def read(workspace: str, scenario: str) -> list[Experiment]:
@@ -153,3 +225,11 @@ def _tag(found: dict[str, Any], name: str) -> str:
 def _experiment_of(workspace: str, run_id: str) -> str:
     """The MLflow experiment that a run is in; it never changes."""
     return str(mlflow_server.run_info(workspace, run_id)["experiment_id"])
+
+
+def _append(path: Path, line: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, line.encode("utf-8"))
+    finally:
+        os.close(descriptor)

@@ -7,13 +7,10 @@ which the test begins: it knows no label that came later, and validates on the n
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -22,6 +19,7 @@ from pipelines import experiments, training
 from pipelines.artifacts import StepFiles
 from pipelines.errors import BadInput
 from pipelines.evaluation import tested_rows
+from pipelines.experiments import Trial, describe
 from pipelines.lifecycle import Train, Tune
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.tasks import find_task
@@ -29,38 +27,10 @@ from pipelines.tasks import find_task
 if TYPE_CHECKING:
     import optuna
 
-# In the attempt's folder: one JSON line a trial, as it ends.
-TRIALS_FILE = "trials.jsonl"
 RESAMPLES = 200
 # So many trials without a better one, and the search has run dry.
 PATIENCE = 30
 KINDS = ("logistic", "forest", "boosting")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One model that was tried.
-
-    Attributes
-    ----------
-    number : int
-        0 is the default.
-    params : dict
-        Of step train, all of them.
-    average_precision : float
-        On the validation days.
-    low, high : float or None
-        Its 95% interval, of the default alone: the band of luck.
-    seconds : float
-        To train and to score.
-    """
-
-    number: int
-    params: dict[str, Any]
-    average_precision: float
-    low: float | None
-    high: float | None
-    seconds: float
 
 
 Tell = Callable[[Trial], None]
@@ -135,13 +105,7 @@ def keep_trials(step: StepFiles) -> Tell:
     """A function that keeps each trial: in the attempt's folder, in MLflow, and as a printed line."""
 
     def keep(trial: Trial) -> None:
-        _append(step.attempt / TRIALS_FILE, json.dumps(asdict(trial)) + "\n")
-        experiments.log_trial(
-            step,
-            trial.number,
-            trial.params,
-            {"average_precision": trial.average_precision, "seconds": trial.seconds},
-        )
+        experiments.keep_trial(step, trial)
         sys.stdout.write(
             f"trial {trial.number}: {trial.average_precision:.3f}  {describe(trial.params)}, "
             f"{trial.seconds:.1f} s\n"
@@ -149,39 +113,6 @@ def keep_trials(step: StepFiles) -> Tell:
         sys.stdout.flush()
 
     return keep
-
-
-def read_trials(attempt: Path) -> list[Trial]:
-    """The trials that an attempt has kept so far; a line that is still being written is left out."""
-    try:
-        lines = (attempt / TRIALS_FILE).read_text("utf-8").split("\n")[:-1]
-    except (OSError, UnicodeDecodeError):
-        return []
-    found = []
-    for line in lines:
-        try:
-            found.append(Trial(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue  # torn by a full disk: the others still count
-    return found
-
-
-def describe(params: Mapping[str, Any]) -> str:
-    """Those of a model's params that matter to its kind, in words.
-
-    Examples
-    --------
-    >>> describe(Train(model="logistic").model_dump())
-    'logistic, regularisation 1'
-    """
-    used = {
-        "logistic": ("regularisation",),
-        "forest": ("trees", "max_depth"),
-        "boosting": ("trees", "max_depth", "learning_rate"),
-    }[str(params["model"])]
-    parts = [f"{name.replace('_', ' ')} {float(params[name]):g}" for name in used]
-    balanced = ["balanced"] if params["balance"] == "balanced" else []
-    return ", ".join([str(params["model"]), *parts, *balanced])
 
 
 def _until_the_test(scenario: Scenario, features: pd.DataFrame, params: Tune) -> tuple[pd.DataFrame, int]:
@@ -203,8 +134,11 @@ def _until_the_test(scenario: Scenario, features: pd.DataFrame, params: Tune) ->
 
 def _study(seed: int, params: Tune) -> optuna.Study:
     """A search in memory that begins with the default."""
-    # Here and not above: only a search pays for the library.
-    import optuna
+    # Here and not above: only a search pays for the library. It warns notebooks of a progress bar that is
+    # never drawn.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
@@ -339,11 +273,3 @@ def _words(scenario: Scenario, tried: list[Trial], best: int, gain: Mapping[str,
         f"{said} That beats the noise. The best of {many} is always lucky too, so expect a little less on "
         "the test, which the search has not seen."
     )
-
-
-def _append(path: Path, line: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(descriptor, line.encode("utf-8"))
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,25 +21,28 @@ from pipelines import (
     cleaning,
     evaluation,
     events,
+    experiments,
     figures,
     ingestion,
     promotion,
+    tracking,
     training,
+    tuning,
     validation,
     versioning,
 )
-from pipelines.artifacts import digest
+from pipelines.artifacts import digest, open_step
 from pipelines.errors import Refused
 from pipelines.features import offline
-from pipelines.lifecycle import EVENTS, LIFECYCLE, Clean, Evaluate, Train, Validate
-from pipelines.run import Run, create_run, write_json
+from pipelines.lifecycle import EVENTS, LIFECYCLE, Clean, Evaluate, Train, Tune, Validate
+from pipelines.run import Run, create_run, read_params, write_json
 from pipelines.scenarios import find_scenario
 from pipelines.serving import prediction_log
 from pipelines.serving.predictions import Prediction, Stream
 from pipelines.workspace import Workspace
 
 SECONDS = {"ingest": 2.9, "validate": 1.6, "clean": 1.4, "version": 1.5, "features": 3.4, "train": 5.2}
-SECONDS |= {"evaluate": 4.1, "register": 1.3, "package": 0.9, "deploy": 0.6}
+SECONDS |= {"tune": 21.4, "evaluate": 4.1, "register": 1.3, "package": 0.9, "deploy": 0.6}
 PARAMS = {"ingest": {"size": "small"}, "train": {"model": "logistic"}}
 
 
@@ -163,6 +167,50 @@ def keep_versions(workspace: Workspace, days: tuple[int, ...] = (53, 60)) -> lis
         kept.append(versioning.take(workspace, "fraud", path, digest(EVENTS, path), note=note, run_id="r"))
         path.unlink()
     return kept
+
+
+@cache
+def trials(count: int = 6) -> tuple[dict[str, Any], list[experiments.Trial]]:
+    """The report of a real search among logistic regressions, and its trials."""
+    found: list[experiments.Trial] = []
+    params = Tune(model="logistic", trials=count)
+    report = tuning.search(find_scenario("fraud"), results()["features"], params, 1, tell=found.append)
+    return report, found
+
+
+def searched(workspace: Workspace, base: str, count: int = 6, *, going: bool = False) -> Run:
+    """A run that has searched for better params from the features of `base`, or is still at it."""
+    run = create_run(workspace, "fraud", PARAMS, steps=("tune",), base=base)
+    folder = workspace.run_folder(run.run_id)
+    clock = Clock(folder, time.time() - 30)
+    clock.tell("run_queued")
+    clock.tell("run_started", mlflow_run="0" * 32)
+    report, found = trials(count)
+    execute(folder, "tune", clock, stop_after=3 if going else None)
+    lines = [json.dumps(asdict(each)) + "\n" for each in found]
+    (folder / "steps" / "tune" / "attempt-1" / experiments.TRIALS_FILE).write_text("".join(lines))
+    if not going:
+        write_json(folder / "reports" / "tuning.json", report)
+        clock.tell("run_finished", status="completed")
+    return run
+
+
+def tracked(workspace: Workspace, run: Run) -> None:
+    """Tell MLflow of a run that was made up here: its params, and what its evaluation found."""
+    folder = workspace.run_folder(run.run_id)
+    tracking.open_run(run, read_params(folder))
+    for name in set(run.steps) & {"evaluate", "tune"}:
+        place = folder / "steps" / name / "attempt-1"
+        (place / tracking.RUN_FILE).write_text(tracking.open_step(run, name, {}, 1))
+        step = open_step(name, place)
+        if name == "evaluate":
+            report = json.loads((folder / "reports" / "evaluation.json").read_text())
+            tracking.log_result(step, report, "evaluation")
+        else:
+            kept = experiments.read_trials(place)
+            (place / experiments.TRIALS_FILE).unlink()
+            for trial in kept:
+                experiments.keep_trial(step, trial)
 
 
 def queued(workspace: Workspace, params: dict[str, dict[str, Any]] | None = None) -> Run:
@@ -290,16 +338,12 @@ def write_outputs(folder: Path, name: str, run_id: str, version: int, gate: bool
             (path / "image" / "Dockerfile").write_text("FROM python:3.11.14-slim-bookworm\n")
             write_json(path / "MANIFEST.json", {"image/Dockerfile": "f00d" * 4})
         elif artifact.kind == "report":
-            report = found[artifact.name]
+            report = trials()[0] if artifact.name == "tuning" else found[artifact.name]
             write_json(path, _judged(report, gate) if artifact.name == "evaluation" else report)
         elif artifact.name == "snapshot":
             rows = len(found["events"])
             receipt = {"digest": "c0ffee" * 2, "rows": rows, "version": 1, "commit": "0" * 40}
             write_json(path, receipt | {"run_id": run_id})
-        elif artifact.kind == "folder":
-            (path / "image").mkdir(parents=True, exist_ok=True)
-            (path / "image" / "Dockerfile").write_text("FROM python:3.11.14-slim-bookworm\n")
-            write_json(path / "MANIFEST.json", {"image/Dockerfile": "f00d" * 4})
         else:
             passed = "passed" if gate else "failed"
             receipt = {"model": "fraud", "version": version, "model_digest": "f00d" * 4, "gate": passed}

@@ -113,8 +113,8 @@ def test_params_that_were_found_are_params_that_train_takes(report):
     ],
 )
 def test_luck_is_called_luck(gain, best, verdict):
-    default = tuning.Trial(0, {}, 0.7, 0.6, 0.8, 0.1)
-    found = tuning.Trial(3, {}, best, None, None, 0.1)
+    default = experiments.Trial(0, {}, 0.7, 0.6, 0.8, 0.1)
+    found = experiments.Trial(3, {}, best, None, None, 0.1)
 
     assert tuning._verdict(default, found, gain) == verdict
     words = tuning._words(FRAUD, [default, default, default, found], 3, gain, verdict)
@@ -152,12 +152,15 @@ def test_each_trial_is_kept_in_the_attempt_in_mlflow_and_printed(workspace: Work
     step = small_model.begin(workspace, run, "tune")
     keep = tuning.keep_trials(step)
     params = Train(model="logistic").model_dump()
-    told = [tuning.Trial(0, params, 0.61, 0.5, 0.7, 0.4), tuning.Trial(1, params, 0.64, None, None, 0.3)]
+    told = [
+        experiments.Trial(0, params, 0.61, 0.5, 0.7, 0.4),
+        experiments.Trial(1, params, 0.64, None, None, 0.3),
+    ]
 
     for each in told:
         keep(each)
 
-    assert tuning.read_trials(step.attempt) == told
+    assert experiments.read_trials(step.attempt) == told
     assert capsys.readouterr().out.splitlines()[1] == ("trial 1: 0.640  logistic, regularisation 1, 0.3 s")
     found = experiments.read(workspace.name, run.scenario)
     assert [(each.kind, each.name, each.metrics["average_precision"]) for each in found] == [
@@ -173,10 +176,10 @@ def test_each_trial_is_kept_in_the_attempt_in_mlflow_and_printed(workspace: Work
 
 def test_a_line_that_is_still_being_written_is_no_trial_yet(tmp_path):
     whole = {"number": 0, "params": {}, "average_precision": 0.5, "low": 0.4, "high": 0.6, "seconds": 1.0}
-    (tmp_path / tuning.TRIALS_FILE).write_text(json.dumps(whole) + "\nnot json\n" + '{"number": 1, "par')
+    (tmp_path / experiments.TRIALS_FILE).write_text(json.dumps(whole) + "\nnot json\n" + '{"number": 1, "par')
 
-    assert [each.number for each in tuning.read_trials(tmp_path)] == [0]
-    assert tuning.read_trials(tmp_path / "nowhere") == []
+    assert [each.number for each in experiments.read_trials(tmp_path)] == [0]
+    assert experiments.read_trials(tmp_path / "nowhere") == []
 
 
 def test_figures_of_experiments_say_what_they_show(report):
