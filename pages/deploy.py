@@ -64,10 +64,16 @@ def draw_stages(workspace: Workspace, facts: lanes.Facts) -> None:
             )
     with right:
         draw_history(facts)
-    draw_gateway(workspace, facts)
+    gateway = st.container(gap="xxsmall")
     if choice is not None:
         draw_command(facts, choice)
     promote.draw_bar(workspace, facts, choice)
+    # Asked last: a gateway that hangs does not keep the page from being used.
+    well, words = lanes.gateway(workspace, facts)
+    sign = ":material/check_circle:" if well else ":orange[:material/error:]"
+    with gateway:
+        st.markdown(f":small[**The gateway**] {sign} :small[{plain(words)}]")
+        frame.note(lanes.latencies(workspace, facts.scenario))
 
 
 def draw_history(facts: lanes.Facts) -> None:
@@ -81,15 +87,6 @@ def draw_history(facts: lanes.Facts) -> None:
     with st.expander("The ledger, row by row"):
         rows = lanes.ledger(facts).map(plain)
         st.table(rows, border="horizontal", hide_index=True, alt="The promotion ledger")
-
-
-def draw_gateway(workspace: Workspace, facts: lanes.Facts) -> None:
-    """How the gateway is, asked last: one that hangs does not keep the page from being read."""
-    well, words = lanes.gateway(workspace, facts)
-    sign = ":material/check_circle:" if well else ":orange[:material/error:]"
-    with st.container(gap="xxsmall"):
-        st.markdown(f":small[**The gateway**] {sign} :small[{plain(words)}]")
-        frame.note(lanes.latencies(workspace, facts.scenario))
 
 
 def draw_command(facts: lanes.Facts, choice: promote.Choice) -> None:

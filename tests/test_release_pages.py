@@ -19,6 +19,7 @@ from pages.parts import lanes, opened_version, versions
 from pages.parts.record import read_record
 from pipelines import promotion
 from pipelines.errors import Damaged
+from pipelines.lifecycle import LIFECYCLE
 from pipelines.packaging import manifest
 from pipelines.promotion import Promotion
 from pipelines.scenarios import find_scenario
@@ -102,7 +103,7 @@ def test_a_version_that_waits_can_be_deployed(workspace: Workspace) -> None:
 
 def test_the_newest_model_can_be_registered(workspace: Workspace) -> None:
     # given a run that ended with its evaluation
-    base = samples.completed(workspace, steps=("ingest", "features", "train", "evaluate"))
+    base = samples.completed(workspace, steps=LIFECYCLE.road[: LIFECYCLE.road.index("register")])
     app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=60).run()
     app.switch_page("pages/registry.py").run()
     assert primary(app) == ["Register the newest model"]

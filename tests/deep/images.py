@@ -87,7 +87,9 @@ class Builder:
             "--dest",
             str(self.wheelhouse),
         ]
-        subprocess.run([*download, "--requirement", str(requirements)], check=True, timeout=900)
+        words = [*download, "--requirement", str(requirements)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr[-2000:]
         said = bootstrap.communicate(timeout=900)[1]
         assert bootstrap.returncode == 0, said[-2000:]
         (root / "usr/bin/python").symlink_to("python3")
