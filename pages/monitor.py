@@ -30,7 +30,8 @@ def main() -> None:
         drift_files.draw()
     else:
         draw_model(workspace, facts)
-    watch_panels.draw_bar(workspace, scenario, facts)
+    if view != "files":
+        watch_panels.draw_bar(workspace, scenario, facts)
     if facts.playing:
         st.fragment(follow, run_every=TICK_S)(workspace, scenario, facts.day)
 

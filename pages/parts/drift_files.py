@@ -95,6 +95,7 @@ def _draw_result(before: Any, after: Any, method: Method | None, threshold: floa
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
+            type="primary",
         )
         moved = [each.name for each in found.columns if each.drifted and each.score is not None]
         shown = moved[:MOST_FIGURES]

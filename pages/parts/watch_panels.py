@@ -19,17 +19,25 @@ def draw_alerts(workspace: Workspace, facts: watch.Facts) -> None:
         if not facts.open:
             frame.note("None. A rule speaks up only when something is outside what weeks do by themselves.")
         for each in facts.open:
-            mark = ICONS[each.severity] if each.state == "open" else ":gray[:material/check:]"
-            st.markdown(f"{mark} **{each.title}**, day {each.opened}")
-            frame.note(f"{plain(each.found)}. Expected: {plain(each.expected)}.")
-            frame.note(f"{plain(each.meaning)} {plain(each.hint)}")
-            if each.state == "open" and st.button("Acknowledge", key=f"alert-{each.alert_id}"):
-                with frame.problems_shown():
-                    alerts.acknowledge(workspace, each.alert_id, facts.day)
-                    st.rerun()
+            draw_alert(workspace, facts, each)
         ended = [each for each in facts.all if each.state == "resolved"][-3:]
         for each in reversed(ended):
             frame.note(f"Day {each.opened} to {each.resolved}: {plain(each.title)}; {plain(each.ended)}.")
+
+
+def draw_alert(workspace: Workspace, facts: watch.Facts, alert: alerts.Alert) -> None:
+    """What was found and what was expected; what it means and what to do a tap away."""
+    mark = ICONS[alert.severity] if alert.state == "open" else ":gray[:material/check:]"
+    with st.container(gap="xxsmall"):
+        st.markdown(f"{mark} **{plain(alert.title)}**, day {alert.opened}")
+        frame.note(f"{plain(alert.found)}. Expected: {plain(alert.expected)}.")
+        with st.container(horizontal=True):
+            if alert.state == "open" and st.button("Acknowledge", key=f"alert-{alert.alert_id}"):
+                with frame.problems_shown():
+                    alerts.acknowledge(workspace, alert.alert_id, facts.day)
+                    st.rerun()
+            with st.popover("What to do", type="tertiary"):
+                st.markdown(f"{plain(alert.meaning)} {plain(alert.hint)}")
 
 
 def draw_drift(facts: watch.Facts) -> None:

@@ -307,7 +307,7 @@ def acknowledge(workspace: Workspace, alert_id: int, day: int | None = None) -> 
 def _measured(performance: Mapping[str, Any], name: str) -> tuple[str, str]:
     value, (low, high) = performance["metrics"][name], performance["intervals"][name]
     promised = performance["promised"]
-    what = {"alert_precision": "of 100 alerts {} are right", "average_precision": "average precision {}"}[
+    what = {"alert_precision": "Of 100 alerts {} are right", "average_precision": "Average precision {}"}[
         name
     ]
     if name == "alert_precision":
