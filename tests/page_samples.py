@@ -38,7 +38,8 @@ from pipelines.lifecycle import EVENTS, LIFECYCLE, Clean, Evaluate, Train, Tune,
 from pipelines.run import Run, create_run, read_params, write_json
 from pipelines.scenarios import find_scenario
 from pipelines.serving import prediction_log
-from pipelines.serving.predictions import Prediction, Stream
+from pipelines.scenarios.scenario import DAY_S, read_happened
+from pipelines.serving.predictions import Label, Prediction, Stream
 from pipelines.workspace import Workspace
 
 SECONDS = {"ingest": 2.9, "validate": 1.6, "clean": 1.4, "version": 1.5, "features": 3.4, "train": 5.2}
@@ -266,6 +267,41 @@ def predicted(workspace: Workspace, count: int = 20, version: int = 1) -> list[s
     log.write(logged)
     log.close()
     return [each.prediction_id for each in reversed(logged)]
+
+
+def answered(workspace: Workspace, until_day: int, episodes: str = "", version: int = 1) -> None:
+    """What serving would have left by then of the days after the sample run's: answers, and labels when due."""
+    found, scenario = results(), find_scenario("fraud")
+    card, from_s = found["model"].card, training.today(found["features"])
+    world = scenario.produce("small", 1, until_day, read_happened(scenario, episodes))
+    computed = offline.compute(scenario, world.assign(label=world["label"].astype("Int8")))
+    later = (world["event_time"] >= from_s).to_numpy()
+    rows, raw = computed.loc[later, card["features"]], world[later]
+    scores = training.score(found["model"].model, rows).tolist()
+    stream = Stream(workspace=workspace.name, branch="main", scenario="fraud", world="small-1")
+    predictions, labels = [], []
+    for place, event in enumerate(raw.to_dict("records")):
+        made = Prediction(
+            stream,
+            event["event_id"],
+            event["event_time"],
+            {column.name: event[column.name] for column in scenario.columns},
+            version,
+            "champion",
+            scores[place],
+            scores[place] >= card["threshold"],
+            "",
+            rows.iloc[place].to_numpy("<f8").tobytes(),
+            0.0,
+            1.0,
+        )
+        predictions.append(made)
+        if event["label_time"] <= until_day * DAY_S:
+            told = (event["event_id"], event["label"], event["label_time"], 0.0)
+            labels.append(Label(made.prediction_id, stream, *told))
+    log = prediction_log.PredictionLog(workspace)
+    log.write(predictions, labels)
+    log.close()
 
 
 class Clock:

@@ -8,12 +8,13 @@ serves. A rule has at most one alert that is not resolved, and after one is reso
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipelines.errors import Damaged, Missing, Refused
+from pipelines.monitoring import diary
 from pipelines.workspace import Workspace
 
 State = Literal["open", "acknowledged", "resolved"]
@@ -21,6 +22,11 @@ Severity = Literal["bad", "attention"]
 
 QUIET_DAYS = 3  # So many days in a row without a finding, and an alert is over.
 COOLDOWN_DAYS = 7  # So long a rule rests after its alert was resolved: the same day's flicker is one alert.
+
+# A week of bad luck among the stolen cards looks like decay for some days: of such weeks there is one in
+# twenty. So a loss counts at once when more than half is lost, and else when a week of reports shows it.
+MUCH = 0.5
+LASTING_DAYS = 7
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS alerts (
@@ -153,11 +159,24 @@ RULES: dict[str, Rule] = {
 }
 
 
-def findings(report: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Which rules a report meets, each with what was found and what was expected."""
+def findings(
+    report: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, tuple[str, str]]:
+    """Which rules a report meets, each with what was found and what was expected.
+
+    Parameters
+    ----------
+    earlier : sequence of mapping
+        The reports of the days before: a loss that is not large counts once it lasts.
+    """
     found: dict[str, tuple[str, str]] = {}
     performance, drift = report.get("performance") or {}, report.get("drift") or {}
-    decayed = [name for name in ("average_precision", "alert_precision") if is_below(performance, name)]
+    decayed = [
+        name
+        for name in ("average_precision", "alert_precision")
+        if is_below(performance, name)
+        and (_has_lost_much(performance, name) or _has_lasted(report, earlier, name))
+    ]
     if decayed:
         shown = "alert_precision" if "alert_precision" in decayed else decayed[0]
         found["performance"] = _measured(performance, shown)
@@ -188,12 +207,30 @@ def is_below(performance: Mapping[str, Any], name: str) -> bool:
     return high is not None and low is not None and high < low
 
 
+def _has_lost_much(performance: Mapping[str, Any], name: str) -> bool:
+    promised = performance["promised"]["metrics"][name]
+    return bool(performance["metrics"][name] < MUCH * promised)
+
+
+def _has_lasted(report: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether the figure was below on each of the last `LASTING_DAYS`, today included."""
+    days = {
+        int(each["day"])
+        for each in earlier
+        if each.get("version") == report.get("version") and is_below(each["performance"], name)
+    }
+    today = int(report["day"])
+    return all(day in days for day in range(today - LASTING_DAYS + 1, today))
+
+
 def update(workspace: Workspace, scenario: str, branch: str, report: Mapping[str, Any]) -> list[Alert]:
     """Take a day's report into account; the alerts that it opened.
 
     The same report again changes nothing.
     """
-    day, version, found = int(report["day"]), report.get("version"), findings(report)
+    day, version = int(report["day"]), report.get("version")
+    earlier = diary.read(workspace, scenario, branch, from_day=day - LASTING_DAYS, until_day=day)
+    found = findings(report, earlier)
     opened = []
     with _writing(workspace) as connection:
         living = {each.rule: each for each in _rows(connection, scenario, branch) if each.state != "resolved"}
@@ -270,7 +307,7 @@ def acknowledge(workspace: Workspace, alert_id: int, day: int | None = None) -> 
 def _measured(performance: Mapping[str, Any], name: str) -> tuple[str, str]:
     value, (low, high) = performance["metrics"][name], performance["intervals"][name]
     promised = performance["promised"]
-    what = {"alert_precision": "of 100 alerts {} are right", "average_precision": "average precision {}"}[
+    what = {"alert_precision": "Of 100 alerts {} are right", "average_precision": "Average precision {}"}[
         name
     ]
     if name == "alert_precision":

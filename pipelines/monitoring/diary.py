@@ -34,8 +34,10 @@ def keep(workspace: Workspace, scenario: str, branch: str, report: Mapping[str, 
         )
 
 
-def read(workspace: Workspace, scenario: str, branch: str = "main") -> list[dict[str, Any]]:
-    """All reports, by day; none before the first day has ended.
+def read(
+    workspace: Workspace, scenario: str, branch: str = "main", *, from_day: int = 0, until_day: int = 10**9
+) -> list[dict[str, Any]]:
+    """The reports of these days, the last not included, by day; none before the first day has ended.
 
     Raises
     ------
@@ -49,8 +51,9 @@ def read(workspace: Workspace, scenario: str, branch: str = "main") -> list[dict
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'monitor_days'").fetchone():
                 return []
             rows = connection.execute(
-                "SELECT report FROM monitor_days WHERE scenario = ? AND branch = ? ORDER BY day",
-                (scenario, branch),
+                "SELECT report FROM monitor_days WHERE scenario = ? AND branch = ? AND day >= ? AND day < ? "
+                "ORDER BY day",
+                (scenario, branch, from_day, until_day),
             ).fetchall()
         return [json.loads(row["report"]) for row in rows]
     except (sqlite3.Error, ValueError) as error:

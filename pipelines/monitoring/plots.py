@@ -17,6 +17,9 @@ from pipelines.scenarios.scenario import Scenario
 # More dots than this can't be read at a glance, and the last ones are close to zero.
 MOST_DOTS = 14
 MOST_CATEGORIES = 12
+# Scores below this part of their limit are drawn here: how far below does not matter.
+LEAST_SHOWN = 0.02
+TICKS = (0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 BINS = 40
 # Beyond this part of the values at either end a distribution is not drawn: one outlier would flatten it.
 CUT = 0.005
@@ -36,24 +39,31 @@ def drift_dots(columns: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     alarmed = [part for part in shown if _alarmed(part[2])]
     figure = figures.new_figure(
         title or _dots_title(len([each for each in scored if _alarmed(each)]), len(scored)),
-        x="Score, as a part of the score from which it is drift",
+        x="Score, as a multiple of the score from which it is drift",
         height=max(230, min(360, 90 + 20 * len(shown))),
     )
-    for role, label, some in (
+    series: tuple[tuple[figures.Role, str, Any], ...] = (
         ("champion", "as before", [part for part in shown if part not in alarmed]),
         ("challenger", "drifted", alarmed),
-    ):
-        figures.points(figure, [min(p, 10.0) for _, p, _ in some], [n for n, _, _ in some], role, label)  # type: ignore[arg-type]
+    )
+    for role, label, some in series:
+        figures.points(
+            figure, [max(part, LEAST_SHOWN) for _, part, _ in some], [n for n, _, _ in some], role, label
+        )
         figure.data[-1].customdata = [
             f"{each['name']}: {each['method']} {each['score']:.3g}, drift from {_limit(each):.3g}"
             for _, _, each in some
         ]
         figure.data[-1].hovertemplate = "%{customdata}<extra></extra>"
     figures.event(figure, 1, "drift from here")
+    # On an axis of powers of ten Plotly places lines by their value, but words by the power.
+    figure.layout.annotations[-1].x = 0
+    highest = max((part for _, part, _ in shown), default=1.0)
+    span = [np.log10(LEAST_SHOWN) - 0.1, max(0.5, np.log10(max(highest, LEAST_SHOWN)) + 0.2)]
+    figure.update_xaxes(type="log", range=span, tickvals=TICKS, ticktext=[f"{tick:g}" for tick in TICKS])
     figure.update_yaxes(
         categoryorder="array", categoryarray=[name for name, _, _ in reversed(shown)], type="category"
     )
-    figure.update_xaxes(range=[-0.05, max(1.6, min(10.5, 1.1 * max((p for _, p, _ in shown), default=1)))])
     worst = ", ".join(f"{name} ({part:.1f} times its limit)" for name, part, _ in shown[:3])
     figures.describe_as(figure, f"Of {len(scored)} columns {len(alarmed)} have drifted. Highest: {worst}.")
     return figure
@@ -70,7 +80,7 @@ def distributions(reference: pd.Series[Any], current: pd.Series[Any], title: str
     before, now = reference.dropna(), current.dropna()
     if not len(before) or not len(now):
         raise BadInput("One of the two sides has no values here.", "Choose another column.")
-    figure = figures.new_figure(title, x=unit, y="Share of the values", height=280)
+    figure = figures.new_figure(title, x=unit, height=280)
     numeric = all(
         pd.api.types.is_numeric_dtype(side) and not pd.api.types.is_bool_dtype(side) for side in (before, now)
     )
@@ -123,7 +133,9 @@ def performance(
         figures.line(figure, days, found, "champion", "your model")
         promised = measured[-1]["performance"]["promised"]["metrics"][name]
         if promised is not None:
-            figures.baseline(figure, promised, "in the evaluation")
+            figures.baseline(figure, promised, "promised")
+            # At the right, where labels are missing and no line is.
+            figure.layout.annotations[-1].update(x=1, xanchor="right")
         _draw_estimate(figure, reports, name)
     for day, word in happened:
         figures.event(figure, day, word)
@@ -137,8 +149,18 @@ def _draw_estimate(figure: Figure, reports: Sequence[Mapping[str, Any]], name: s
     latest = reports[-1]["performance"]
     estimate = latest["estimate"]["alert_precision"]
     if name == "alert_precision" and estimate is not None and reports[-1]["answers"]:
-        figures.points(
-            figure, [latest["estimate"]["until_day"]], [estimate], "labels", "estimated from scores"
+        day = latest["estimate"]["until_day"]
+        figures.points(figure, [day], [estimate], "labels")
+        figure.add_annotation(
+            x=day,
+            y=estimate,
+            text="estimate",
+            showarrow=False,
+            yanchor="top",
+            xanchor="right",
+            xshift=-4,
+            yshift=-8,
+            font={"color": figures.ROLES["labels"].light, "size": 12},
         )
 
 

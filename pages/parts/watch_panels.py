@@ -1,0 +1,118 @@
+"""The panels of Monitor: open alerts, what has drifted, the data checks, and the one thing to do next."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.parts import frame, passing, rooms, watch
+from pages.parts.words import plain
+from pipelines.monitoring import alerts
+from pipelines.scenarios.scenario import Scenario
+from pipelines.workspace import Workspace
+
+ICONS = {"bad": ":red[:material/error:]", "attention": ":orange[:material/warning:]"}
+
+
+def draw_alerts(workspace: Workspace, facts: watch.Facts) -> None:
+    st.markdown("**Open alerts**")
+    with st.container(height=330, border=True, gap="small"):
+        if not facts.open:
+            frame.note("None. A rule speaks up only when something is outside what weeks do by themselves.")
+        for each in facts.open:
+            draw_alert(workspace, facts, each)
+        ended = [each for each in facts.all if each.state == "resolved"][-3:]
+        for each in reversed(ended):
+            frame.note(f"Day {each.opened} to {each.resolved}: {plain(each.title)}; {plain(each.ended)}.")
+
+
+def draw_alert(workspace: Workspace, facts: watch.Facts, alert: alerts.Alert) -> None:
+    """What was found and what was expected; what it means and what to do a tap away."""
+    mark = ICONS[alert.severity] if alert.state == "open" else ":gray[:material/check:]"
+    with st.container(gap="xxsmall"):
+        st.markdown(f"{mark} **{plain(alert.title)}**, day {alert.opened}")
+        frame.note(f"{plain(alert.found)}. Expected: {plain(alert.expected)}.")
+        with st.container(horizontal=True):
+            if alert.state == "open" and st.button("Acknowledge", key=f"alert-{alert.alert_id}"):
+                with frame.problems_shown():
+                    alerts.acknowledge(workspace, alert.alert_id, facts.day)
+                    st.rerun()
+            with st.popover("What to do", type="tertiary"):
+                st.markdown(f"{plain(alert.meaning)} {plain(alert.hint)}")
+
+
+def draw_drift(facts: watch.Facts) -> None:
+    figure = watch.drift_figure(facts)
+    if figure is None:
+        with st.container(border=True, height=200, vertical_alignment="center"):
+            frame.note("With fewer than 100 answers a distribution says nothing yet.", centred=True)
+        return
+    frame.show(figure, key="drift")
+
+
+def draw_column(workspace: Workspace, facts: watch.Facts) -> None:
+    names = watch.columns(facts)
+    if not names:
+        return
+    chosen = st.selectbox("Look at a column", names, key=f"column:{names[0]}")
+    with frame.problems_shown():
+        frame.show(watch.column_figure(workspace, facts, chosen), key="column")
+
+
+def draw_checks(facts: watch.Facts) -> None:
+    table = watch.checks(facts)
+    if table.empty:
+        return
+    failed = int((table[""] == "failed").sum())
+    title = (
+        f"{failed} of {len(table)} data checks failed" if failed else f"All {len(table)} data checks passed"
+    )
+    st.markdown(f"**{title}**")
+    st.table(table, border="horizontal", hide_index=True, alt="Data checks")
+
+
+def draw_bar(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -> None:
+    """The one thing to do next."""
+    with st.bottom, st.container(horizontal=True, vertical_alignment="center"):
+        query = {"scenario": scenario.name}
+        if facts.champion is None:
+            if st.button("Make a model", type="primary", icon=":material/arrow_forward:"):
+                st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params=query)
+        elif facts.retraining:
+            if st.button("Watch the run", type="primary", icon=":material/arrow_forward:"):
+                st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params={"run": facts.retraining})
+        elif facts.decayed is not None and passing.can_pass(workspace):
+            draw_retrain(workspace, scenario, facts)
+        elif passing.can_pass(workspace):
+            pressed = st.button(
+                "Advance a week", type="primary", icon=":material/fast_forward:", disabled=facts.playing
+            )
+            if pressed:
+                with frame.problems_shown():
+                    passing.advance(workspace, scenario)
+                    st.rerun()
+            st.markdown(
+                "Traffic comes in, and labels of a week before." if not facts.playing else "Days pass.",
+                width="content",
+            )
+        elif st.button(f"Send {scenario.events} by hand", type="primary", icon=":material/arrow_forward:"):
+            st.switch_page(rooms.file_of("serve"), query_params=query)
+
+
+def draw_retrain(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -> None:
+    """Retrain, or wait until it can learn from the time since the change."""
+    assert facts.decayed is not None  # asked only then
+    since = min(each.opened for each in facts.open)
+    worth, why = passing.worth_retraining(workspace, scenario, since - 1)
+    for label, icon, primary in (
+        ("Retrain", "restart_alt", worth),
+        ("Advance a week", "fast_forward", not worth),
+    ):
+        kind = "primary" if primary else "secondary"
+        if st.button(label, type=kind, icon=f":material/{icon}:", disabled=facts.playing):
+            with frame.problems_shown():
+                if label == "Retrain":
+                    run = passing.retrain(workspace, scenario, f"alert: {facts.decayed.found}")
+                    st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params={"run": run.run_id})
+                passing.advance(workspace, scenario)
+                st.rerun()
+    st.markdown(plain(why), width="content")
