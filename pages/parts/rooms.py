@@ -63,6 +63,11 @@ def file_of(name: str) -> str:
     return f"pages/{name}.py"
 
 
+def is_there(name: str) -> bool:
+    """Whether that room exists."""
+    return (REPOSITORY / file_of(name)).is_file()
+
+
 def pages() -> list[st.Page]:
     """All rooms, as Streamlit's navigation takes them; Home is where the app opens."""
     return [
@@ -74,5 +79,5 @@ def pages() -> list[st.Page]:
             default=room.name == HOME,
         )
         for room in ROOMS
-        if (REPOSITORY / room.file).is_file()
+        if is_there(room.name)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from typing import Any
 
 NARROW = "\u00a0"  # A space at which no line is broken.
@@ -44,3 +45,14 @@ def several(count: int, one: str, many: str) -> str:
 def article(noun: str) -> str:
     """The noun with its article: "a payment"."""
     return f"an {noun}" if noun[:1] in "aeiou" else f"a {noun}"
+
+
+def money(value: float, unit: str) -> str:
+    """An amount without its sign, in whole units: "€8,420", "340 harm points"."""
+    amount = f"{abs(value):,.0f}"
+    return f"€{amount}" if unit == "EUR" else f"{amount} {unit}"
+
+
+def date_words(day: date) -> str:
+    """A date: "Sunday 8 July 2018"."""
+    return f"{day:%A} {day.day} {day:%B %Y}"
