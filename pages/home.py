@@ -39,7 +39,7 @@ def draw_state(workspace: Workspace, scenario: Scenario, shown: tuple[str, str])
         told = story.tell(workspace, scenario)
         if (told.status, told.sentence) != shown:
             st.rerun()
-        left, right = st.columns([10, 10], gap="medium")
+        left, right = st.columns([9, 11], gap="medium")
         with left:
             draw_worth(told)
             draw_latest(told)

@@ -31,6 +31,8 @@ class Week:
     first_day: int
     last_day: int
     saved: float
+    flagged: int
+    right: int
 
     @property
     def loses(self) -> bool:
@@ -63,7 +65,13 @@ class Production:
         known = [day for day in self.days if day.bill is not None][-WEEK_DAYS:]
         if not known:
             return None
-        return Week(known[0].day, known[-1].day, sum(day.bill.saved for day in known if day.bill is not None))
+        return Week(
+            known[0].day,
+            known[-1].day,
+            sum(day.bill.saved for day in known if day.bill is not None),
+            sum(day.flagged for day in known),
+            sum(day.right or 0 for day in known),
+        )
 
     @property
     def live(self) -> bool:
@@ -152,8 +160,10 @@ def figure(found: Production, scenario: Scenario, releases: list[promotion.Promo
         else f"Better than no model on each of {len(known)} days"
     )
     shown = figures.new_figure(title, "Day", f"Saved a day, {unit}", height=280)
-    figures.zone(shown, known[-1].day, today, "outcomes not known yet")
+    figures.zone(shown, known[-1].day, today, "not known")
     figures.baseline(shown, 0, "no model")
+    # At the right, where no line is yet.
+    shown.update_annotations({"x": 1, "xanchor": "right"}, selector={"name": "baseline"})
     figures.line(shown, [day.day for day in known], saved, "champion")
     for day, word in _marks(found, releases, first, today):
         figures.event(shown, day, word)

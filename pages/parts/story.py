@@ -173,7 +173,13 @@ def _quality(report: dict[str, Any] | None) -> str:
 
 
 def _centre(facts: Facts, report: dict[str, Any] | None) -> Centre:
-    """How often the model is right; before anything was tested, how far the run is."""
+    """How often the model is right, in production or else in its test; before that, how far the run is."""
+    week = facts.production.week
+    if week is not None and week.flagged:
+        number = f"{100 * week.right / week.flagged:.0f} of 100"
+        return Centre(
+            number, f"alerts are {facts.scenario.positive}", f"days {week.first_day} to {week.last_day}"
+        )
     if report is None or report.get("metrics") is None or report["metrics"]["card_precision"] is None:
         done = sum(facts.newest.done(name) for name in LIFECYCLE.road) if facts.newest else 0
         return Centre(f"{done} of {len(LIFECYCLE.road)}", "steps done")
@@ -234,7 +240,7 @@ def _next_in_production(facts: Facts, workspace: Workspace) -> Next:
 
 
 def _latest(facts: Facts) -> list[tuple[str, str]]:
-    """The three newest things: alerts by their day; runs that ended and changes of what serves by the clock."""
+    """The three newest things: alerts by day; runs that ended and changes of what serves by the clock."""
     alerts = sorted(facts.production.alerts, key=lambda alert: -alert.opened)[:2]
     told = [(f"day {alert.opened}", str(alert.title)) for alert in alerts]
     return told + [(clock(at), words) for at, words in _happened(facts)][: 3 - len(told)]

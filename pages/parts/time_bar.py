@@ -71,11 +71,9 @@ def _day(clock: Clock | None, scenario: Scenario) -> str:
 
 
 def _share(clock: Clock | None) -> float:
-    """How far the playing is that goes on, else how far the world is."""
-    if clock is None:
+    """How far the playing is that goes on."""
+    if clock is None or clock.state == "idle":
         return 0.0
-    if clock.state == "idle":
-        return min(1.0, clock.day / clock.last_day)
     return min(1.0, (clock.day - clock.from_day) / max(1, clock.target_day - clock.from_day))
 
 
