@@ -60,12 +60,18 @@ function button(node, choose) {
   return made;
 }
 
+function side(place, count, turn) {
+  if (place === 0) return "top";
+  if (place * 2 === count) return "bottom";
+  return Math.cos(turn) < 0 ? "left" : "right";
+}
+
 function item(node, place, count, chosen, choose) {
   const made = element("li", node.state);
   const turn = angle(place, count);
   made.style.setProperty("--x", Math.cos(turn).toFixed(4));
   made.style.setProperty("--y", Math.sin(turn).toFixed(4));
-  made.classList.add(place === 0 ? "top" : Math.cos(turn) < 0 ? "left" : "right");
+  made.classList.add(side(place, count, turn));
   const inside = button(node, choose);
   if (node.name === chosen) {
     made.classList.add("chosen");

@@ -1,33 +1,66 @@
-"""The stages of the loop: what is known of each, read from runs, ledger and prediction log.
+"""The stages of the loop: what is known of each, read from runs, ledgers and prediction log.
 
 Comes in: a workspace and a scenario. Goes out: facts, and one node of the loop for each stage.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pages.parts import production, rooms
 from pages.parts.loop import Node
+from pages.parts.production import Production
 from pages.parts.record import Record, newest_records, read_ledger, record_of_version
 from pages.parts.words import seconds, several, share
 from pipelines import promotion
+from pipelines.lifecycle import LIFECYCLE
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving import prediction_log
 from pipelines.workspace import Workspace
 
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the loop: the steps that it stands for, and the room in which it is looked at."""
+
+    name: str
+    title: str
+    steps: tuple[str, ...]
+    room: str
+
+
+# Some steps share a stage: more than ten nodes can't be read on a ring.
+_ALL = (
+    Stage("data", "Data", ("ingest", "validate", "clean", "version"), rooms.DATA),
+    Stage("features", "Features", ("features",), rooms.NOTEBOOKS),
+    Stage("train", "Train", ("train",), rooms.TRAIN),
+    Stage("evaluate", "Evaluate", ("evaluate",), rooms.EVALUATE),
+    Stage("register", "Register", ("register", "package"), rooms.REGISTRY),
+    Stage("deploy", "Deploy", ("deploy",), rooms.DEPLOY),
+    Stage("serve", "Serve", (), "serve"),
+    Stage("monitor", "Monitor", (), rooms.MONITOR),
+)
 STAGES = {
-    "ingest": "Collect",
-    "validate": "Validate",
-    "clean": "Clean",
-    "version": "Version",
-    "features": "Features",
-    "train": "Train",
-    "evaluate": "Evaluate",
-    "register": "Register",
-    "package": "Package",
-    "deploy": "Deploy",
-    "serve": "Serve",
+    stage.name: replace(stage, steps=tuple(name for name in stage.steps if name in LIFECYCLE.names))
+    for stage in _ALL
 }
+
+
+def stage_of(step: str) -> str:
+    """The stage that a step belongs to."""
+    return next((stage.name for stage in STAGES.values() if step in stage.steps), "")
+
+
+def destination(name: str) -> tuple[str, dict[str, str]]:
+    """File and query of the page in which a stage is looked at: its own room, where there is one."""
+    stage = STAGES[name]
+    if name == "serve" and not rooms.is_there("serve"):
+        return rooms.file_of(rooms.DEPLOY), {"view": "ask"}
+    if rooms.is_there(stage.room) and stage.room != rooms.NOTEBOOKS:
+        return rooms.file_of(stage.room), {}
+    return rooms.file_of(rooms.NOTEBOOKS), {"step": stage.steps[-1]} if stage.steps else {}
+
+
 COUNTED = 500  # Predictions that are counted one by one.
 
 
@@ -40,6 +73,7 @@ class Facts:
     serving: promotion.Serving
     promotions: list[promotion.Promotion]
     predictions: int
+    production: Production
 
     @property
     def newest(self) -> Record | None:
@@ -72,6 +106,7 @@ def gather(workspace: Workspace, scenario: Scenario) -> Facts:
         serving,
         promotions,
         len(prediction_log.recent(workspace, scenario.name, COUNTED)),
+        production.look(workspace, scenario),
     )
 
 
@@ -83,44 +118,56 @@ def node(facts: Facts, name: str, wanted: str) -> Node:
     wanted : str
         The stage at which something is to be done next.
     """
-    title, newest = STAGES[name], facts.newest
+    stage, newest = STAGES[name], facts.newest
     if name == "serve":
-        if facts.predictions:
-            many = "500 or more answers" if facts.predictions >= COUNTED else ""
-            return Node(name, title, "done", many or several(facts.predictions, "answer", "answers"))
-        return Node(name, title, "next" if wanted == name else "none", "send one" if wanted == name else "")
-    step = newest.state.steps.get(name) if newest else None
-    if step is not None and newest is not None and not newest.done(name):
+        return _serve_node(facts, stage, wanted)
+    if name == "monitor":
+        return _monitor_node(facts, stage, wanted)
+    for step_name in stage.steps:
+        step = newest.state.steps.get(step_name) if newest else None
+        if step is None or newest is None or newest.done(step_name):
+            continue
         if step.status == "running":
-            return Node(
-                name, title, "running", f"cell {min(step.cells_done + 1, step.cells)} of {step.cells}"
-            )
+            cells = f"cell {min(step.cells_done + 1, step.cells)} of {step.cells}"
+            named = f"{step_name}, {cells}" if len(stage.steps) > 1 else cells
+            return Node(name, stage.title, "running", named)
         if step.status in ("failed", "cancelled"):
-            return Node(name, title, "failed" if step.status == "failed" else "none", step.status)
-    record = facts.newest_with(name)
+            return Node(name, stage.title, "failed" if step.status == "failed" else "none", step.status)
+    record = facts.newest_with(stage.steps[-1])
     if record is None:
-        return Node(name, title, "next" if wanted == name else "none", "start here" if wanted == name else "")
+        fact = "start here" if wanted == name else ""
+        return Node(name, stage.title, "next" if wanted == name else "none", fact)
     if name == "evaluate" and record.gate is False:
-        return Node(name, title, "failed", "gate not passed")
-    return Node(name, title, "done", _fact(facts, name, record))
+        return Node(name, stage.title, "failed", "gate not passed")
+    return Node(name, stage.title, "done", _fact(facts, name, record))
+
+
+def _serve_node(facts: Facts, stage: Stage, wanted: str) -> Node:
+    days = facts.production.days
+    if days:
+        return Node(stage.name, stage.title, "done", f"{days[-1].requests:,} a day")
+    if facts.predictions:
+        many = "500 or more answers" if facts.predictions >= COUNTED else ""
+        return Node(stage.name, stage.title, "done", many or several(facts.predictions, "answer", "answers"))
+    is_next = wanted == stage.name
+    return Node(stage.name, stage.title, "next" if is_next else "none", "send one" if is_next else "")
+
+
+def _monitor_node(facts: Facts, stage: Stage, wanted: str) -> Node:
+    alerts = facts.production.alerts
+    if alerts:
+        return Node(stage.name, stage.title, "failed", several(len(alerts), "open alert", "open alerts"))
+    if facts.production.days:
+        watched = facts.production.days[-1].alerts is not None
+        return Node(stage.name, stage.title, "done", "no alert" if watched else "")
+    return Node(stage.name, stage.title, "next" if wanted == stage.name else "none", "")
 
 
 def _fact(facts: Facts, name: str, record: Record) -> str:
     scenario = facts.scenario
-    if name == "ingest":
-        rows = record.rows("collected")
+    if name == "data":
+        rows = record.rows("events")
         return several(rows, scenario.event, scenario.events) if rows is not None else ""
-    if name == "validate":
-        checks = (record.report("validation") or {}).get("checks", [])
-        failed = sum(not each["passed"] for each in checks)
-        return f"{failed} checks failed" if failed else f"{len(checks)} checks"
-    if name == "clean":
-        report = record.report("cleaning") or {}
-        repaired = sum(each["rows"] for each in report.get("repairs", []))
-        return several(repaired, "repair", "repairs") if report else ""
-    if name == "version":
-        number = (record.report("snapshot") or {}).get("version")
-        return f"data {number}" if number else ""
     if name == "features":
         return f"{len(scenario.features)} per {scenario.event}"
     if name == "train":

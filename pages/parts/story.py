@@ -6,47 +6,66 @@ Comes in: a workspace and a scenario. Goes out: words and numbers, all from real
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from pages.parts import rooms
+import plotly.graph_objects as go
+
+from pages.parts import production, rooms
 from pages.parts.loop import Centre, Node
-from pages.parts.stages import STAGES, Facts, gather, node
-from pages.parts.words import article, plain, seconds, several, share, spelt
+from pages.parts.opened import making, opening_share
+from pages.parts.stages import STAGES, Facts, destination, gather, node, stage_of
+from pages.parts.words import article, clock, plain, seconds, several, share, spelt
 from pipelines import promotion
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
-NOTEBOOKS, DEPLOY = rooms.file_of(rooms.NOTEBOOKS), rooms.file_of(rooms.DEPLOY)
+NOTEBOOKS, MONITOR = rooms.file_of(rooms.NOTEBOOKS), rooms.file_of(rooms.MONITOR)
+
+Does = Literal["go", "run", "retrain", "week"]
 
 
 @dataclass(frozen=True)
 class Next:
-    """The one thing to do next: why, what the button says, and where it leads."""
+    """The one thing to do next: why, what the button says, what it does, and where it leads.
+
+    Attributes
+    ----------
+    does : {"go", "run", "retrain", "week"}
+        Only go there; or first start the road, retrain, or let a week pass.
+    stage : str
+        The stage of the loop it is about, if it is about one.
+    """
 
     words: str
     button: str
     page: str
     query: dict[str, str]
-    starts: bool = False
-
-    @property
-    def stage(self) -> str:
-        """The stage of the loop it is about, if it is about one."""
-        return "serve" if self.page == DEPLOY else self.query.get("step", "")
+    does: Does = "go"
+    stage: str = ""
 
 
 @dataclass(frozen=True)
 class Story:
-    """All that Home shows. `status` changes when the title does; `live` while a run goes on."""
+    """All that Home shows. `status` changes when the title does; `live` while something goes on.
+
+    Attributes
+    ----------
+    money : Figure or None
+        What the days were worth; None before that is known.
+    opening : float or None
+        How far the ready-made world is, from 0 to 1, while it is being made.
+    """
 
     title: str
     sentence: str
     nodes: list[Node]
     centre: Centre
     next: Next
-    latest: list[tuple[float, str]]
+    latest: list[tuple[str, str]]
     report: dict[str, Any] | None
+    money: go.Figure | None
+    opening: float | None
     live: bool
     status: str
 
@@ -62,18 +81,38 @@ def tell(workspace: Workspace, scenario: Scenario) -> Story:
     facts = gather(workspace, scenario)
     tested = facts.tested
     report = tested.report("evaluation") if tested else None
-    following = _next(facts)
+    following = _next(facts, workspace)
+    found = facts.production
+    title, sentence = _headline(facts, report)
     return Story(
-        title=_title(facts),
-        sentence=_sentence(facts, report),
+        title=title,
+        sentence=sentence,
         nodes=[node(facts, name, following.stage) for name in STAGES],
         centre=_centre(facts, report),
         next=following,
         latest=_latest(facts),
         report=report if report and report.get("by_day") else None,
-        live=facts.newest is not None and not facts.newest.state.finished,
-        status=f"{facts.newest.run_id} {facts.newest.state.status}" if facts.newest else "",
+        money=production.figure(found, scenario, facts.promotions),
+        opening=opening_share(facts),
+        live=found.live or (facts.newest is not None and not facts.newest.state.finished),
+        status=(f"{facts.newest.run_id} {facts.newest.state.status} " if facts.newest else "") + found.status,
     )
+
+
+def _headline(facts: Facts, report: dict[str, Any] | None) -> tuple[str, str]:
+    """How the model stands: what is being made or went wrong, else in money, else who answers."""
+    newest, found = facts.newest, facts.production
+    told = making(facts)
+    if told is not None:
+        return told
+    in_money = production.title(found, facts.scenario)
+    ended_well = newest is None or newest.state.status in ("completed", "cancelled")
+    if in_money is not None and ended_well and facts.serving.canary is None:
+        return in_money, production.sentence(found, facts.scenario)
+    if found.clock is not None and found.clock.state == "playing" and ended_well:
+        version = f"Version {facts.serving.champion} answers"
+        return "Days are passing", f"{version}; what it was worth is known once the labels have come."
+    return _title(facts), _sentence(facts, report)
 
 
 def _title(facts: Facts) -> str:
@@ -135,7 +174,13 @@ def _quality(report: dict[str, Any] | None) -> str:
 
 
 def _centre(facts: Facts, report: dict[str, Any] | None) -> Centre:
-    """How often the model is right; before anything was tested, how far the run is."""
+    """How often the model is right, in production or else in its test; before that, how far the run is."""
+    week = facts.production.week
+    if week is not None and week.flagged:
+        number = f"{100 * week.right / week.flagged:.0f} of 100"
+        return Centre(
+            number, f"alerts are {facts.scenario.positive}", f"days {week.first_day} to {week.last_day}"
+        )
     if report is None or report.get("metrics") is None or report["metrics"]["card_precision"] is None:
         done = sum(facts.newest.done(name) for name in LIFECYCLE.road) if facts.newest else 0
         return Centre(f"{done} of {len(LIFECYCLE.road)}", "steps done")
@@ -145,58 +190,65 @@ def _centre(facts: Facts, report: dict[str, Any] | None) -> Centre:
     return Centre(number, f"alerts are {facts.scenario.positive}", between)
 
 
-def _next(facts: Facts) -> Next:
+def _next(facts: Facts, workspace: Workspace) -> Next:
     newest, scenario, serving = facts.newest, facts.scenario, facts.serving
     query = {"scenario": scenario.name}
     if newest is None:
-        return Next(
-            f"Runs all {spelt(len(LIFECYCLE.road))} notebooks as they come.",
-            "Make a model",
-            NOTEBOOKS,
-            query | {"step": "ingest"},
-            starts=True,
-        )
+        words = f"Runs all {spelt(len(LIFECYCLE.road))} notebooks as they come."
+        query |= {"step": LIFECYCLE.road[0]}
+        return Next(words, "Make a model", NOTEBOOKS, query, does="run", stage="data")
     query |= {"run": newest.run_id}
     current = newest.state.current
     if newest.state.status in ("queued", "running"):
         return Next("Watch the notebooks run, cell by cell.", "Watch the run", NOTEBOOKS, query)
     if newest.state.status == "failed" and current:
-        return Next(
-            "See the cause and what to try.",
-            "Look at the failure",
-            NOTEBOOKS,
-            query | {"step": current.name},
-        )
+        query |= {"step": current.name}
+        words = "See the cause and what to try."
+        return Next(words, "Look at the failure", NOTEBOOKS, query, stage=stage_of(current.name))
     if newest.gate is False:
-        return Next(
-            "Read what the gate found.",
-            "Read the evaluation",
-            NOTEBOOKS,
-            query | {"step": "evaluate"},
-        )
+        query |= {"step": "evaluate"}
+        return Next("Read what the gate found.", "Read the evaluation", NOTEBOOKS, query, stage="evaluate")
     if serving.champion is None:
         first = next((name for name in LIFECYCLE.road if not newest.done(name)), LIFECYCLE.road[-1])
-        title = LIFECYCLE.step(first).title.lower()
-        return Next(
-            f"The next step is to {title}.", "Go on", NOTEBOOKS, query | {"step": first, "view": "params"}
-        )
-    if not facts.predictions:
-        return Next(
-            f"Send {article(scenario.event)} by hand and see its score.",
-            "Ask the model",
-            DEPLOY,
-            {"scenario": scenario.name, "view": "ask"},
-        )
-    return Next(
-        "Try other params; the gate decides.",
-        "Train another",
-        NOTEBOOKS,
-        query | {"step": "train", "view": "params"},
-    )
+        words = f"The next step is to {LIFECYCLE.step(first).title.lower()}."
+        query |= {"step": first, "view": "params"}
+        return Next(words, "Go on", NOTEBOOKS, query, stage=stage_of(first))
+    if facts.production.clock is None and not facts.predictions:
+        page, more = destination("serve")
+        words = f"Send {article(scenario.event)} by hand and see its score."
+        return Next(words, "Ask the model", page, {"scenario": scenario.name} | more, stage="serve")
+    return _next_in_production(facts, workspace)
 
 
-def _latest(facts: Facts) -> list[tuple[float, str]]:
-    """The three newest things that happened: runs that ended, and changes of what serves."""
+def _next_in_production(facts: Facts, workspace: Workspace) -> Next:
+    """What follows once a model serves: look at what is open, retrain when that can help, let time pass."""
+    found, scenario = facts.production, facts.scenario
+    query = {"scenario": scenario.name}
+    home = rooms.file_of(rooms.HOME)
+    if found.clock is not None and found.clock.state == "playing":
+        page, more = destination("evaluate")
+        return Next("Meanwhile: how it was tested.", "Read the evaluation", page, query | more)
+    if any(alert.state == "open" for alert in found.alerts) and rooms.is_there(rooms.MONITOR):
+        return Next("Something has changed.", "Look at the alert", MONITOR, query, stage="monitor")
+    worth, why = production.advice(found, workspace, scenario)
+    if worth:
+        return Next(why, "Retrain", NOTEBOOKS, query, does="retrain", stage="train")
+    if found.clock is not None and found.clock.day + 7 > found.clock.last_day:
+        query |= {"step": "train", "view": "params"}
+        return Next("Its world is over; the gate decides.", "Train another", NOTEBOOKS, query, stage="train")
+    words = why or f"The world's {scenario.events} go to your model; labels come later."
+    return Next(words, "Let a week pass", home, query, does="week", stage="serve")
+
+
+def _latest(facts: Facts) -> list[tuple[str, str]]:
+    """The three newest things: alerts by day; runs that ended and changes of what serves by the clock."""
+    alerts = sorted(facts.production.alerts, key=lambda alert: -alert.opened)[:2]
+    told = [(f"day {alert.opened}", str(alert.title)) for alert in alerts]
+    return told + [(clock(at), words) for at, words in _happened(facts)][: 3 - len(told)]
+
+
+def _happened(facts: Facts) -> list[tuple[float, str]]:
+    """Runs that ended and changes of what serves, newest first."""
     happened: list[tuple[float, str]] = []
     for record in facts.records[:5]:
         ended = record.state.finished_at
@@ -213,7 +265,7 @@ def _latest(facts: Facts) -> list[tuple[float, str]]:
             at = (evaluated.started_at or record.began) + evaluated.seconds
             happened.append((at, "The gate was passed" if record.gate else "The gate stopped a model"))
     happened += [(row.at, promoted(row)) for row in facts.promotions[-3:]]
-    return sorted(happened, reverse=True)[:3]
+    return sorted(happened, reverse=True)
 
 
 def promoted(row: promotion.Promotion) -> str:

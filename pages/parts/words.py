@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from typing import Any
 
 _WORDS = (
@@ -64,3 +65,14 @@ def article(noun: str) -> str:
 def spelt(count: int) -> str:
     """A small number as a word: "nine"."""
     return _WORDS[count] if count < len(_WORDS) else f"{count:,}"
+
+
+def money(value: float, unit: str) -> str:
+    """An amount without its sign, in whole units: "€8,420", "340 harm points"."""
+    amount = f"{abs(value):,.0f}"
+    return f"€{amount}" if unit == "EUR" else f"{amount} {unit}"
+
+
+def date_words(day: date) -> str:
+    """A date: "Sunday 8 July 2018"."""
+    return f"{day:%A} {day.day} {day:%B %Y}"

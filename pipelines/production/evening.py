@@ -50,6 +50,20 @@ def watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any] | None:
     }
 
 
+def open_alerts(workspace: Workspace, scenario: str) -> list[Any]:
+    """The alerts that are not resolved, the worst first; none without monitoring.
+
+    Raises
+    ------
+    Damaged
+        They can't be read.
+    """
+    if find_spec("pipelines.monitoring") is None:
+        return []
+    found: list[Any] = import_module("pipelines.monitoring.alerts").open_alerts(workspace, scenario)
+    return found
+
+
 def _metric(performance: Mapping[str, Any]) -> dict[str, Any] | None:
     if performance["status"] != "measured":
         return None

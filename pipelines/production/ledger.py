@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS ledger (
     reviews REAL,
     false_alarms REAL,
     without REAL,
+    right INTEGER,
     PRIMARY KEY (scenario, branch, world, day)
 );
 """
@@ -72,6 +73,8 @@ class Day:
         Columns that monitoring found drifted, and alerts that it raised; None where nothing was monitored.
     metric : mapping or None
         How good the model is by the labels that had arrived: name, value, low, high, as monitoring has it.
+    right : int or None
+        Of the flagged events, those that turned out to be positive; None until every outcome is known.
     bill : Bill or None
         What the day's decisions cost; None until every outcome is known.
     """
@@ -87,6 +90,7 @@ class Day:
     drifted: int | None
     alerts: int | None
     metric: Mapping[str, Any] | None
+    right: int | None
     bill: Bill | None
 
 
@@ -216,8 +220,8 @@ def _price_days(connection: sqlite3.Connection, clock: Clock) -> None:
         bill = price(scenario.prices, labels, flagged, at_stake)
         connection.execute(
             "UPDATE ledger SET missed = :missed, reviews = :reviews, false_alarms = :false_alarms, "
-            f"without = :without WHERE {_OF_WORLD} AND day = :day",
-            named | vars(bill),
+            f"without = :without, right = :right WHERE {_OF_WORLD} AND day = :day",
+            named | vars(bill) | {"right": int((flagged & labels).sum())},
         )
 
 
@@ -251,7 +255,7 @@ def _named(clock: Clock) -> dict[str, Any]:
     return {"scenario": clock.scenario, "branch": clock.branch, "world": clock.world}
 
 
-_PLAIN = ("day", "requests", "errors", "p50_ms", "p95_ms", "flagged", "labels", "drifted", "alerts")
+_PLAIN = ("day", "requests", "errors", "p50_ms", "p95_ms", "flagged", "labels", "drifted", "alerts", "right")
 _OF_WORLD = "scenario = :scenario AND branch = :branch AND world = :world"
 # Ids find them by the log's index; the day leaves out what was sent by hand under an id among them.
 _OF_EVENTS = (

@@ -144,6 +144,7 @@ def day_as_json(day: ledger.Day) -> dict[str, Any]:
         "errors": day.errors,
         "latency_ms": {"p50": day.p50_ms, "p95": day.p95_ms},
         "flagged": day.flagged,
+        "right": day.right,
         "labels": day.labels,
         "drifted": day.drifted,
         "alerts": day.alerts,

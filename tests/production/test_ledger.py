@@ -86,6 +86,7 @@ def test_a_day_costs_what_a_hand_computes(workspace: Workspace) -> None:
     assert bill is not None
     assert (bill.missed, bill.reviews, bill.false_alarms, bill.without) == (50.0, 8.0, 10.0, 130.0)
     assert (bill.total, bill.saved) == (68.0, 62.0)
+    assert ledger.days(workspace, "fraud")[0].right == 1
     total = ledger.total(FRAUD, ledger.days(workspace, "fraud"))
     assert total == {
         "unit": "EUR",

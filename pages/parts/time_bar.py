@@ -1,0 +1,97 @@
+"""The time bar: which day it is in the world, and the buttons that let time pass.
+
+It is drawn again by itself while days are being played; it always has the same lines, so that nothing jumps.
+"""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from pages.parts import frame
+from pages.parts.words import date_words, plain
+from pipelines import promotion
+from pipelines.production import clock as clocks
+from pipelines.production.clock import Clock
+from pipelines.scenarios.scenario import Scenario
+from pipelines.services.programs import HEARTBEAT_FRESH_S
+from pipelines.workspace import Workspace
+
+TICK_S = 0.5
+STEPS = (("+1 day", 1), ("+1 week", 7), ("+1 month", 30))
+
+
+def draw(workspace: Workspace, scenario: Scenario) -> None:
+    """Show the bar, where there is a world or a version that could begin one.
+
+    When playing begins or ends the whole page is drawn again.
+    """
+    clock = clocks.read(workspace, scenario.name)
+    if clock is None and promotion.serving(workspace, scenario.name).champion is None:
+        return
+    live = clock is not None and clock.state != "idle"
+    st.fragment(_draw, run_every=TICK_S if live else None)(workspace, scenario, clock.state if clock else "")
+
+
+def _draw(workspace: Workspace, scenario: Scenario, state: str) -> None:
+    clock = clocks.read(workspace, scenario.name)
+    if clock is not None and clock.state != state:
+        st.rerun()
+    with st.container(border=True, gap="xsmall"):
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
+        ):
+            st.markdown(_day(clock, scenario), width="content")
+            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
+                _draw_buttons(workspace, scenario, clock)
+        st.progress(_share(clock), text=_progress(clock, scenario))
+        problem = _problem(workspace, clock)
+        if problem:
+            st.markdown(f":orange[:material/warning:] {problem}")
+
+
+def _draw_buttons(workspace: Workspace, scenario: Scenario, clock: Clock | None) -> None:
+    going_on = clock is not None and clock.state != "idle"
+    for label, days in STEPS:
+        if st.button(label, disabled=going_on, key=f"time:{days}"):
+            with frame.problems_shown():
+                clocks.advance(workspace, scenario.name, days)
+                st.rerun()
+    if st.button("Pause", icon=":material/pause:", disabled=not going_on, key="time:pause"):
+        with frame.problems_shown():
+            clocks.pause(workspace, scenario.name)
+            st.rerun()
+
+
+def _day(clock: Clock | None, scenario: Scenario) -> str:
+    if clock is None:
+        return "**No day has passed yet**"
+    return f"**Day {clock.day}** :gray[{date_words(clocks.date_of(scenario, clock.day))}]"
+
+
+def _share(clock: Clock | None) -> float:
+    """How far the playing is that goes on."""
+    if clock is None or clock.state == "idle":
+        return 0.0
+    return min(1.0, (clock.day - clock.from_day) / max(1, clock.target_day - clock.from_day))
+
+
+def _progress(clock: Clock | None, scenario: Scenario) -> str:
+    if clock is None:
+        return f":small[:gray[Let time pass: the world's {scenario.events} go to your model over HTTP.]]"
+    if clock.state == "idle":
+        return f":small[:gray[The world lasts {clock.last_day} days.]]"
+    return f":small[:gray[Playing {clock.day} of days {clock.from_day} to {clock.target_day}.]]"
+
+
+def _problem(workspace: Workspace, clock: Clock | None) -> str:
+    if clock is None or clock.state == "idle":
+        return ""
+    if clock.state == "stopped":
+        return f"{plain(clock.problem)} {plain(clock.hint)} It is tried again by itself."
+    try:
+        quiet = time.time() - (workspace.home.root / "world.heartbeat").stat().st_mtime > HEARTBEAT_FRESH_S
+    except OSError:
+        quiet = True
+    return "The world is not running. Start everything with `make run`; it then goes on." if quiet else ""
