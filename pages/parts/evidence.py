@@ -106,11 +106,7 @@ def questions(scenario: Scenario, champion: Champion) -> list[tuple[str, str, st
     before = (
         f"version {champion.before}: one command" if champion.before else "it is the first: train another"
     )
-    data = (
-        f"{several(rows, champion_event(champion), champion_events(champion))} until day {entry.day}"
-        if rows
-        else ""
-    )
+    data = f"{several(rows, scenario.event, scenario.events)} until day {entry.day}" if rows else ""
     return [
         (
             "Who made it?",
