@@ -16,28 +16,58 @@ import numpy as np
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from pipelines import evaluation, events, figures, ingestion, promotion, training
+from pipelines import (
+    cleaning,
+    evaluation,
+    events,
+    figures,
+    ingestion,
+    promotion,
+    training,
+    validation,
+    versioning,
+)
+from pipelines.artifacts import digest
+from pipelines.errors import Refused
 from pipelines.features import offline
-from pipelines.lifecycle import LIFECYCLE, Evaluate, Train
+from pipelines.lifecycle import EVENTS, LIFECYCLE, Clean, Evaluate, Train, Validate
 from pipelines.run import Run, create_run, write_json
 from pipelines.scenarios import find_scenario
 from pipelines.serving import prediction_log
 from pipelines.serving.predictions import Prediction, Stream
 from pipelines.workspace import Workspace
 
-SECONDS = {"ingest": 2.9, "features": 3.4, "train": 5.2, "evaluate": 4.1, "register": 1.3, "deploy": 0.6}
+SECONDS = {"ingest": 2.9, "validate": 1.6, "clean": 1.4, "version": 1.5, "features": 3.4, "train": 5.2}
+SECONDS |= {"evaluate": 4.1, "register": 1.3, "deploy": 0.6}
 PARAMS = {"ingest": {"size": "small"}, "train": {"model": "logistic"}}
 
 
 @cache
 def results(scenario_name: str = "fraud") -> dict[str, Any]:
-    """Events, features, model and report of a small world."""
+    """What every step makes of a small world, by artifact name."""
     scenario = find_scenario(scenario_name)
-    collected = ingestion.collect(scenario, "small", 1, 60)
-    computed = offline.compute(scenario, collected)
+    collected = ingestion.receive(scenario, "small", 1, 60, damaged=0.004)
+    checked = validation.validate(scenario, collected, Validate())
+    cleaned = cleaning.clean(scenario, collected, checked, Clean())
+    computed = offline.compute(scenario, cleaned.events)
     fitted = training.fit(scenario, computed, Train(model="logistic"), 1, training.today(computed))
     report = evaluation.evaluate(scenario, computed, fitted, Evaluate(resamples=50), 1)
-    return {"events": collected, "features": computed, "model": fitted, "evaluation": report}
+    made = {"collected": collected, "validation": checked, "events": cleaned.events}
+    made |= {"cleaning": cleaned.report, "features": computed, "model": fitted, "evaluation": report}
+    return made
+
+
+@cache
+def refused(mishap: str = "unit") -> tuple[dict[str, Any], str, str]:
+    """The report of a bad batch, and what stops the run because of it: message and hint."""
+    scenario = find_scenario("fraud")
+    batch = ingestion.receive(scenario, "small", 1, 60, damaged=0.004, mishap=mishap)  # type: ignore[arg-type]
+    report = validation.validate(scenario, batch, Validate())
+    try:
+        validation.require(report)
+    except Refused as error:
+        return report, error.message, error.hint
+    raise AssertionError("a bad batch must be refused")
 
 
 def completed(
@@ -102,6 +132,37 @@ def failed(workspace: Workspace, step: str = "train") -> Run:
     )
     clock.tell("run_finished", status="failed")
     return run
+
+
+def stopped(workspace: Workspace, mishap: str = "unit") -> Run:
+    """A run that validation stopped: its batch is bad, and its report stays with the attempt."""
+    run = create_run(workspace, "fraud", PARAMS | {"ingest": PARAMS["ingest"] | {"mishap": mishap}})
+    folder = workspace.run_folder(run.run_id)
+    report, message, hint = refused(mishap)
+    clock = Clock(folder, time.time() - 200)
+    clock.tell("run_queued")
+    clock.tell("run_started", mlflow_run="0" * 32)
+    write_outputs(folder, "ingest", run.run_id, 2, True)
+    execute(folder, "ingest", clock)
+    execute(folder, "validate", clock, stop_after=4, error=True)
+    write_json(folder / "steps" / "validate" / "attempt-1" / "reports" / "validation.json", report)
+    clock.tell("step_failed", step="validate", cell=clock.cell, cause=f"{message} {hint}", hint="")
+    clock.tell("run_finished", status="failed")
+    return run
+
+
+def keep_versions(workspace: Workspace, days: tuple[int, ...] = (53, 60)) -> list[versioning.DataVersion]:
+    """Versions of the data, really kept: the events up to each of these days."""
+    kept = []
+    for day in days:
+        events_then = results()["events"]
+        events_then = events_then[events_then["event_time"] < day * 86_400]
+        path = workspace.root / f"until-{day}.parquet"
+        events_then.to_parquet(path, index=False)
+        note = f"until day {day}"
+        kept.append(versioning.take(workspace, "fraud", path, digest(EVENTS, path), note=note, run_id="r"))
+        path.unlink()
+    return kept
 
 
 def queued(workspace: Workspace, params: dict[str, dict[str, Any]] | None = None) -> Run:
@@ -218,8 +279,13 @@ def write_outputs(folder: Path, name: str, run_id: str, version: int, gate: bool
             found[artifact.name].to_parquet(path, index=False)
         elif artifact.kind == "model":
             training.save_model(path, found["model"])
-        elif artifact.name == "evaluation":
-            write_json(path, _judged(found["evaluation"], gate))
+        elif artifact.kind == "report":
+            report = found[artifact.name]
+            write_json(path, _judged(report, gate) if artifact.name == "evaluation" else report)
+        elif artifact.name == "snapshot":
+            rows = len(found["events"])
+            receipt = {"digest": "c0ffee" * 2, "rows": rows, "version": 1, "commit": "0" * 40}
+            write_json(path, receipt | {"run_id": run_id})
         else:
             passed = "passed" if gate else "failed"
             receipt = {"model": "fraud", "version": version, "model_digest": "f00d" * 4, "gate": passed}
@@ -232,7 +298,7 @@ def notebook_cells(name: str) -> list[Any]:
     """The cells of an executed notebook of step `name`, in the form that ours have."""
     step = LIFECYCLE.step(name)
     params = "\n".join(f"{each} = {value!r}" for each, value in step.check({}).model_dump().items())
-    report, collected = results()["evaluation"], results()["events"]
+    report, collected = results()["evaluation"], results()["collected"]
     cells = [
         new_markdown_cell(
             f"# {step.title}\n\nEvery step reads what the one before it wrote. This one is the "

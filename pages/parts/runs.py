@@ -10,7 +10,7 @@ import streamlit as st
 from pages.parts import loop
 from pages.parts.frame import note
 from pages.parts.record import Record, newest_records, read_record
-from pages.parts.words import clock, plain, seconds, several
+from pages.parts.words import clock, plain, seconds, several, spelt
 from pipelines import tracking
 from pipelines.errors import FlightdeckError, Unavailable
 from pipelines.execution import queue
@@ -73,8 +73,9 @@ def headline(workspace: Workspace, scenario: Scenario, record: Record | None) ->
     if record is None:
         return (
             f"Make your first model: {scenario.title.lower()}",
-            f"{scenario.question} {len(LIFECYCLE.road)} notebooks lead from raw {scenario.events} to a model "
-            "that answers. Look at each, set its params, then run all.",
+            f"{scenario.question} {spelt(len(LIFECYCLE.road)).capitalize()} notebooks lead from raw "
+            f"{scenario.events} to a model that answers. "
+            "Look at each, set its params, then run all.",
         )
     state = record.state
     if state.status == "queued":

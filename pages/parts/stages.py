@@ -17,6 +17,9 @@ from pipelines.workspace import Workspace
 
 STAGES = {
     "ingest": "Collect",
+    "validate": "Validate",
+    "clean": "Clean",
+    "version": "Version",
     "features": "Features",
     "train": "Train",
     "evaluate": "Evaluate",
@@ -104,8 +107,19 @@ def node(facts: Facts, name: str, wanted: str) -> Node:
 def _fact(facts: Facts, name: str, record: Record) -> str:
     scenario = facts.scenario
     if name == "ingest":
-        rows = record.rows("events")
+        rows = record.rows("collected")
         return several(rows, scenario.event, scenario.events) if rows is not None else ""
+    if name == "validate":
+        checks = (record.report("validation") or {}).get("checks", [])
+        failed = sum(not each["passed"] for each in checks)
+        return f"{failed} checks failed" if failed else f"{len(checks)} checks"
+    if name == "clean":
+        report = record.report("cleaning") or {}
+        repaired = sum(each["rows"] for each in report.get("repairs", []))
+        return several(repaired, "repair", "repairs") if report else ""
+    if name == "version":
+        number = (record.report("snapshot") or {}).get("version")
+        return f"data {number}" if number else ""
     if name == "features":
         return f"{len(scenario.features)} per {scenario.event}"
     if name == "train":

@@ -11,7 +11,7 @@ from typing import Any
 from pages.parts import rooms
 from pages.parts.loop import Centre, Node
 from pages.parts.stages import STAGES, Facts, gather, node
-from pages.parts.words import article, plain, seconds, several, share
+from pages.parts.words import article, plain, seconds, several, share, spelt
 from pipelines import promotion
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.scenarios.scenario import Scenario
@@ -102,7 +102,8 @@ def _sentence(facts: Facts, report: dict[str, Any] | None) -> str:
     newest, scenario = facts.newest, facts.scenario
     if newest is None:
         return (
-            f"{scenario.question} Six notebooks lead from raw {scenario.events} to a model that answers. "
+            f"{scenario.question} {spelt(len(LIFECYCLE.road)).capitalize()} notebooks lead from raw "
+            f"{scenario.events} to a model that answers. "
             "Run them once; each stage then shows what it made."
         )
     if newest.state.status == "failed":
@@ -149,7 +150,7 @@ def _next(facts: Facts) -> Next:
     query = {"scenario": scenario.name}
     if newest is None:
         return Next(
-            "Runs all six notebooks as they come.",
+            f"Runs all {spelt(len(LIFECYCLE.road))} notebooks as they come.",
             "Make a model",
             NOTEBOOKS,
             query | {"step": "ingest"},

@@ -5,6 +5,21 @@ from __future__ import annotations
 import time
 from typing import Any
 
+_WORDS = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 NARROW = "\u00a0"  # A space at which no line is broken.
 
 
@@ -44,3 +59,8 @@ def several(count: int, one: str, many: str) -> str:
 def article(noun: str) -> str:
     """The noun with its article: "a payment"."""
     return f"an {noun}" if noun[:1] in "aeiou" else f"a {noun}"
+
+
+def spelt(count: int) -> str:
+    """A small number as a word: "nine"."""
+    return _WORDS[count] if count < len(_WORDS) else f"{count:,}"

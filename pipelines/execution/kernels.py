@@ -49,8 +49,11 @@ PRELOADED = (
     "mlflow.sklearn",
     "mlflow.data.pandas_dataset",
     "mlflow.models.signature",
+    "dulwich.worktree",
+    "dvc.repo",
     "numpy",
     "pandas",
+    "pandera.pandas",
     "papermill",
     "plotly.graph_objects",
     "plotly.io",
@@ -61,6 +64,7 @@ PRELOADED = (
     "sklearn.metrics",
     "sklearn.pipeline",
     "sklearn.preprocessing",
+    "pipelines.cleaning",
     "pipelines.evaluation",
     "pipelines.features.parity",
     "pipelines.figures",
@@ -68,8 +72,11 @@ PRELOADED = (
     "pipelines.promotion",
     "pipelines.registry",
     "pipelines.scenarios",
+    "pipelines.tasks.data_plots",
     "pipelines.tracking",
     "pipelines.training",
+    "pipelines.validation",
+    "pipelines.versioning",
 )
 
 

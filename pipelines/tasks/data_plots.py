@@ -215,6 +215,40 @@ def spreads(
     return figure
 
 
+def rows_by_day(
+    scenario: Scenario,
+    days: Sequence[int],
+    by_day: tuple[Sequence[int], Sequence[int]],
+    names: tuple[str, str],
+) -> Figure:
+    """On which days two versions hold how many events.
+
+    Parameters
+    ----------
+    days, by_day
+        As `versioning.Comparison` has them.
+    names : pair of str
+        What the two are called.
+    """
+    new = [day for day, before, after in zip(days, *by_day, strict=True) if after and not before]
+    gone = [day for day, before, after in zip(days, *by_day, strict=True) if before and not after]
+    title = "Both hold the same days"
+    if new:
+        title = f"{len(new)} days are new in {names[1]}"
+    elif gone:
+        title = f"{len(gone)} days are gone in {names[1]}"
+    figure = figures.new_figure(title, x="Day", y=f"{scenario.events.capitalize()} a day")
+    figures.bars(figure, list(days), list(by_day[0]), "reference", names[0], width=0.85)
+    figures.line(figure, list(days), list(by_day[1]), "champion")
+    figure.data[-1].name = names[1]
+    figure.update_layout(showlegend=True)
+    figure.update_yaxes(rangemode="tozero")
+    figures.describe_as(
+        figure, f"{names[0]}: {sum(by_day[0]):,} {scenario.events}; {names[1]}: {sum(by_day[1]):,}."
+    )
+    return figure
+
+
 def _fault(check: Mapping[str, Any]) -> str:
     """What a check found, short enough for an axis."""
     return f"{check['column']} {check['fault']}"

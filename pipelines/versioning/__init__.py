@@ -1,11 +1,11 @@
 """Versions of the data: which rows a model came from can be told, compared and had again."""
 
 from pipelines.versioning.comparison import ColumnChange, Comparison, compare
-from pipelines.versioning.repository import (
-    DataVersion,
+from pipelines.versioning.repository import DataVersion
+from pipelines.versioning.versions import (
     check_out,
-    content,
     find_version,
+    read_file,
     read_version,
     take,
     versions,
@@ -17,8 +17,8 @@ __all__ = [
     "DataVersion",
     "check_out",
     "compare",
-    "content",
     "find_version",
+    "read_file",
     "read_version",
     "take",
     "versions",

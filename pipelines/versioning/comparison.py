@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from pipelines.scenarios.scenario import DAY_S, Column, Scenario
-from pipelines.versioning.repository import DataVersion, find_version, read_version
+from pipelines.versioning.repository import DataVersion
+from pipelines.versioning.versions import find_version, read_version
 from pipelines.workspace import Workspace
 
 BINS = 20
