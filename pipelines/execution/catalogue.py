@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ from pipelines.workspace import Workspace, connect
 
 log = logging.getLogger(__name__)
 
+_VERSION = re.compile(r"\bversion (\d+)")
 # Raised whenever an entry is made in another way: what an earlier one kept is thrown away.
 FORM = 1
 
@@ -86,7 +88,7 @@ class Entry:
     def text(self) -> str:
         """Everything that a search looks through."""
         values = " ".join(f"{name}={value}" for name, value in self.changed.items())
-        version = f"version {self.version}" if self.version is not None else ""
+        version = f"version={self.version}" if self.version is not None else ""
         parts = (
             self.run_id,
             self.scenario,
@@ -107,7 +109,7 @@ class Wish:
     Attributes
     ----------
     text : str
-        Words that must all occur, each anywhere.
+        Words that must all occur, each anywhere; one like trees=200, or "version 3", exactly so.
     step : str
         A step that the run executed.
     from_day, until_day : int or None
@@ -129,7 +131,7 @@ def look(workspace: Workspace) -> list[Entry]:
 
 def find(entries: Iterable[Entry], wish: Wish) -> list[Entry]:
     """Those of `entries` that meet every part of the wish, in their order."""
-    words = wish.text.casefold().split()
+    words = _VERSION.sub(r"version=\1", wish.text.casefold()).split()
     return [
         entry
         for entry in entries
@@ -138,8 +140,16 @@ def find(entries: Iterable[Entry], wish: Wish) -> list[Entry]:
         and (not wish.step or wish.step in entry.steps)
         and (wish.from_day is None or (entry.day is not None and entry.day >= wish.from_day))
         and (wish.until_day is None or (entry.day is not None and entry.day <= wish.until_day))
-        and (not words or all(word in entry.text for word in words))
+        and (not words or _has_all(entry.text, words))
     ]
+
+
+def _has_all(text: str, words: Sequence[str]) -> bool:
+    tokens = text.split()
+    return all(
+        any(token == word or token.endswith(f".{word}") for token in tokens) if "=" in word else word in text
+        for word in words
+    )
 
 
 def read(folder: Path) -> Entry:

@@ -218,12 +218,10 @@ def _scratch(workspace: Workspace) -> Iterator[Path]:
 
 def snapshots(workspace: Workspace) -> list[Path]:
     """The files that hold the rows of this workspace's versions of data, each content once."""
-    found = {
-        versioning.content(workspace.home, version)
-        for name in SCENARIOS
-        for version in versioning.versions(workspace, name)
-    }
-    return sorted(path for path in found if path.is_file())
+    folder = workspace.home.root / SNAPSHOTS / "files" / "md5"
+    kept = {version.md5 for name in SCENARIOS for version in versioning.versions(workspace, name)}
+    paths = (folder / md5[:2] / md5[2:] for md5 in sorted(kept))  # as DVC lays them out
+    return [path for path in paths if path.is_file()]
 
 
 def _bytes_of(workspace: Workspace) -> int:

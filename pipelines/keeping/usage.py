@@ -52,6 +52,7 @@ def measure(workspace: Workspace) -> Usage:
         ("store", "MLflow's database", _database(home.mlflow_db), True),
         ("removed", "Moved aside", _removed(workspace), False),
         ("backups", "Backups", [backups_of(workspace)], False),
+        ("worlds", "Worlds that are played", [home.root / "worlds"], True),
         ("logs", "Logs and queue", [home.logs, *_database(home.queue_db)], True),
     )
     parts = [Part(name, title, *_count(paths, seen), shared) for name, title, paths, shared in places]

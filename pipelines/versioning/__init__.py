@@ -4,7 +4,6 @@ from pipelines.versioning.comparison import ColumnChange, Comparison, compare
 from pipelines.versioning.repository import DataVersion
 from pipelines.versioning.versions import (
     check_out,
-    content,
     find_version,
     read_file,
     read_version,
@@ -18,7 +17,6 @@ __all__ = [
     "DataVersion",
     "check_out",
     "compare",
-    "content",
     "find_version",
     "read_file",
     "read_version",
