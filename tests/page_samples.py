@@ -37,8 +37,8 @@ from pipelines.features import offline
 from pipelines.lifecycle import EVENTS, LIFECYCLE, Clean, Evaluate, Train, Tune, Validate
 from pipelines.run import Run, create_run, read_params, write_json
 from pipelines.scenarios import find_scenario
-from pipelines.serving import prediction_log
 from pipelines.scenarios.scenario import DAY_S, read_happened
+from pipelines.serving import prediction_log
 from pipelines.serving.predictions import Label, Prediction, Stream
 from pipelines.workspace import Workspace
 
@@ -270,7 +270,7 @@ def predicted(workspace: Workspace, count: int = 20, version: int = 1) -> list[s
 
 
 def answered(workspace: Workspace, until_day: int, episodes: str = "", version: int = 1) -> None:
-    """What serving would have left by then of the days after the sample run's: answers, and labels when due."""
+    """What serving would have left by then of the days after the sample run's: answers and labels."""
     found, scenario = results(), find_scenario("fraud")
     card, from_s = found["model"].card, training.today(found["features"])
     world = scenario.produce("small", 1, until_day, read_happened(scenario, episodes))

@@ -5,7 +5,7 @@ Comes in: a workspace and a scenario. Goes out: facts, and one node of the loop 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pages.parts import production, rooms
 from pages.parts.loop import Node
@@ -13,7 +13,6 @@ from pages.parts.production import Production
 from pages.parts.record import Record, newest_records, read_ledger, record_of_version
 from pages.parts.words import seconds, several, share
 from pipelines import promotion
-from pipelines.lifecycle import LIFECYCLE
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving import prediction_log
 from pipelines.workspace import Workspace
@@ -27,23 +26,21 @@ class Stage:
     title: str
     steps: tuple[str, ...]
     room: str
+    view: str = ""
 
 
 # Some steps share a stage: more than ten nodes can't be read on a ring.
-_ALL = (
+_ORDERED = (
     Stage("data", "Data", ("ingest", "validate", "clean", "version"), rooms.DATA),
     Stage("features", "Features", ("features",), rooms.NOTEBOOKS),
     Stage("train", "Train", ("train",), rooms.TRAIN),
     Stage("evaluate", "Evaluate", ("evaluate",), rooms.EVALUATE),
     Stage("register", "Register", ("register", "package"), rooms.REGISTRY),
     Stage("deploy", "Deploy", ("deploy",), rooms.DEPLOY),
-    Stage("serve", "Serve", (), "serve"),
+    Stage("serve", "Serve", (), rooms.DEPLOY, view="ask"),
     Stage("monitor", "Monitor", (), rooms.MONITOR),
 )
-STAGES = {
-    stage.name: replace(stage, steps=tuple(name for name in stage.steps if name in LIFECYCLE.names))
-    for stage in _ALL
-}
+STAGES = {stage.name: stage for stage in _ORDERED}
 
 
 def stage_of(step: str) -> str:
@@ -52,13 +49,11 @@ def stage_of(step: str) -> str:
 
 
 def destination(name: str) -> tuple[str, dict[str, str]]:
-    """File and query of the page in which a stage is looked at: its own room, where there is one."""
+    """File and query of the page in which a stage is looked at."""
     stage = STAGES[name]
-    if name == "serve" and not rooms.is_there("serve"):
-        return rooms.file_of(rooms.DEPLOY), {"view": "ask"}
-    if rooms.is_there(stage.room) and stage.room != rooms.NOTEBOOKS:
-        return rooms.file_of(stage.room), {}
-    return rooms.file_of(rooms.NOTEBOOKS), {"step": stage.steps[-1]} if stage.steps else {}
+    if stage.room == rooms.NOTEBOOKS:
+        return rooms.file_of(stage.room), {"step": stage.steps[-1]}
+    return rooms.file_of(stage.room), {"view": stage.view} if stage.view else {}
 
 
 COUNTED = 500  # Predictions that are counted one by one.

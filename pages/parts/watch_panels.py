@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.parts import frame, passing, rooms, watch
+from pages.parts.stages import destination
 from pages.parts.words import plain
 from pipelines.monitoring import alerts
 from pipelines.scenarios.scenario import Scenario
@@ -95,7 +96,8 @@ def draw_bar(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -> No
                 width="content",
             )
         elif st.button(f"Send {scenario.events} by hand", type="primary", icon=":material/arrow_forward:"):
-            st.switch_page(rooms.file_of("serve"), query_params=query)
+            page, more = destination("serve")
+            st.switch_page(page, query_params=query | more)
 
 
 def draw_retrain(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -> None:

@@ -149,7 +149,10 @@ def report(
     check = {"name": failed, "found": "12 missing", "expected": "none missing", "passed": False}
     measured = {"average_precision": high - 0.1, "alert_precision": high - 0.1}
     ends = {name: [high - 0.2, high] for name in measured}
-    promised = {"metrics": dict.fromkeys(measured, 0.35), "intervals": dict.fromkeys(measured, [0.3, 0.4])}
+    promised = {
+        "metrics": dict.fromkeys(measured, 0.35),
+        "intervals": {name: [0.3, 0.4] for name in measured},
+    }
     performance = {"status": "measured", "metrics": measured, "intervals": ends, "promised": promised}
     return {
         "day": day,
