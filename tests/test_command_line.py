@@ -47,6 +47,8 @@ def test_every_command_of_the_contract_is_there_and_explains_itself() -> None:
         "rollback",
         "backup",
         "restore",
+        "simulate",
+        "drift",
         "reset",
         "undo",
         "bench",
@@ -71,6 +73,11 @@ def test_every_command_of_the_contract_is_there_and_explains_itself() -> None:
         (("cancel", "20200101-000000-aaaaaa"), "There is no run", 1),
         (("retry", "20200101-000000-aaaaaa"), "There is no run", 1),
         (("bench", "nope"), "no bench 'nope'", 2),
+        (("simulate", "nope", "--days", "3"), "no scenario 'nope'", 2),
+        (("simulate", "fraud", "--days", "3", "--policy", "drift"), "no policy 'drift' yet", 2),
+        (("simulate", "fraud", "--days", "3", "--incident", "flood@70"), "no episode of fraud", 2),
+        (("simulate", "fraud", "--days", "3", "--incident", "inflation"), "no episode of fraud", 2),
+        (("simulate", "fraud", "--days", "3", "--set", "train.max_depth=99"), "train.max_depth is '99'", 2),
     ],
 )
 def test_what_can_not_be_done_is_said_in_two_sentences(words: tuple[str, ...], found: str, code: int) -> None:
@@ -86,7 +93,16 @@ def test_what_can_not_be_done_is_said_in_two_sentences(words: tuple[str, ...], f
     assert answer["hint"]
 
 
-@pytest.mark.parametrize("words", [("run", "fraud", "--seed", "x"), ("nope",), ("up", "--port", "70000")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "fraud", "--seed", "x"),
+        ("nope",),
+        ("up", "--port", "70000"),
+        ("simulate", "fraud"),
+        ("simulate", "fraud", "--days", "0"),
+    ],
+)
 def test_bad_usage_exits_with_two(words: tuple[str, ...]) -> None:
     assert call(*words).returncode == 2
 

@@ -10,6 +10,7 @@ from pages.parts.form import edited, edited_seed
 from pages.parts.record import Record, newest_records, params_of
 from pipelines.execution import queue
 from pipelines.lifecycle import LIFECYCLE
+from pipelines.production import clock as clocks
 from pipelines.run import Run, read_params
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
@@ -46,8 +47,12 @@ def start(
 
 
 def start_all(workspace: Workspace, scenario: Scenario) -> Run:
-    """A run of the whole road with the default params."""
-    return start(workspace, scenario, params_of(None), LIFECYCLE.road)
+    """A run of the whole road with the default params, on the world as it is today where one was begun."""
+    params, clock = params_of(None), clocks.read(workspace, scenario.name)
+    if clock is None:
+        return start(workspace, scenario, params, LIFECYCLE.road)
+    params["ingest"] |= clock.ingest()
+    return start(workspace, scenario, params, LIFECYCLE.road, seed=clock.seed)
 
 
 def start_edited(

@@ -11,7 +11,7 @@ from pages.parts import production, rooms
 from pages.parts.loop import Node
 from pages.parts.production import Production
 from pages.parts.record import Record, newest_records, read_ledger, record_of_version
-from pages.parts.words import seconds, several, share
+from pages.parts.words import several, share
 from pipelines import promotion
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving import prediction_log
@@ -166,8 +166,7 @@ def _fact(facts: Facts, name: str, record: Record) -> str:
     if name == "features":
         return f"{len(scenario.features)} per {scenario.event}"
     if name == "train":
-        card = record.card() or {}
-        return f"{card.get('kind', '')}, {seconds(record.state.steps['train'].seconds)}".strip(", ")
+        return str((record.card() or {}).get("kind", ""))
     if name == "evaluate":
         report = record.report("evaluation") or {}
         precision = (report.get("metrics") or {}).get("average_precision")

@@ -82,7 +82,7 @@ def _progress(clock: Clock | None, scenario: Scenario) -> str:
         return f":small[:gray[Let time pass: the world's {scenario.events} go to your model over HTTP.]]"
     if clock.state == "idle":
         return f":small[:gray[The world lasts {clock.last_day} days.]]"
-    return f":small[:gray[Playing {clock.day} of days {clock.from_day} to {clock.target_day}.]]"
+    return f":small[:gray[Playing day {clock.day}, up to day {clock.target_day}.]]"
 
 
 def _problem(workspace: Workspace, clock: Clock | None) -> str:

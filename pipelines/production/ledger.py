@@ -124,9 +124,7 @@ def enter(
     """
     named = _named(clock) | {"day": clock.day, "first": sent.first_event, "last": sent.last_event}
     with _writing(workspace) as connection:
-        answered = connection.execute(
-            f"SELECT decision, latency_ms, version FROM predictions WHERE {_OF_EVENTS}", named
-        ).fetchall()
+        answered = _answered(connection, named)
         waited = np.array([row["latency_ms"] for row in answered])
         p50, p95 = np.percentile(waited, [50, 95]).round(3).tolist() if len(waited) else (None, None)
         watched = watched or {}
@@ -187,7 +185,7 @@ def log_hash(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> 
     if not workspace.database.is_file():
         return found.hexdigest()
     with workspace.connect() as connection:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone() is None:
+        if not _is_there(connection, "feedback"):
             return found.hexdigest()
         queries = (
             "SELECT world, event_id, event_time, event, version, route, round(score, 9), decision, "
@@ -202,8 +200,18 @@ def log_hash(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> 
     return found.hexdigest()
 
 
+def _answered(connection: sqlite3.Connection, named: Mapping[str, Any]) -> list[sqlite3.Row]:
+    """Decision, wait and version of the day's answers; the log may have no answer at all yet."""
+    if not _is_there(connection, "feedback"):
+        return []
+    query = f"SELECT decision, latency_ms, version FROM predictions WHERE {_OF_EVENTS}"
+    return connection.execute(query, named).fetchall()
+
+
 def _price_days(connection: sqlite3.Connection, clock: Clock) -> None:
     """Price the days of which every outcome is known now."""
+    if not _is_there(connection, "feedback"):
+        return
     scenario = find_scenario(clock.scenario)
     query = (
         f"SELECT day, first_event, last_event, requests FROM ledger WHERE {_OF_WORLD} AND without IS NULL "
@@ -272,5 +280,5 @@ def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _is_there(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone() is not None
+def _is_there(connection: sqlite3.Connection, table: str = "ledger") -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
