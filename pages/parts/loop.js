@@ -65,7 +65,8 @@ function item(node, place, count, chosen, choose) {
   const turn = angle(place, count);
   made.style.setProperty("--x", Math.cos(turn).toFixed(4));
   made.style.setProperty("--y", Math.sin(turn).toFixed(4));
-  made.classList.add(place === 0 ? "top" : Math.cos(turn) < 0 ? "left" : "right");
+  const below = Math.abs(Math.cos(turn)) < 0.01;  // At the lowest point words would lie on the ring.
+  made.classList.add(place === 0 ? "top" : below ? "bottom" : Math.cos(turn) < 0 ? "left" : "right");
   const inside = button(node, choose);
   if (node.name === chosen) {
     made.classList.add("chosen");
