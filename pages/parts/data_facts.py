@@ -132,7 +132,8 @@ def _full(facts: Facts) -> tuple[str, str]:
         passed = f"{several(broken, 'check', 'checks')} failed, and you chose to go on"
     before, after = (facts.cleaned or {}).get("rows_before", 0), (facts.cleaned or {}).get("rows_after", 0)
     changed = sum(repair.rows - repair.dropped for repair in facts.repairs if repair.after)
-    words = f"{passed}; of {before:,} rows, {before - after:,} were left out and {changed:,} mended."
+    words = f"{passed}; of {before:,} rows, cleaning left out {before - after:,} and changed "
+    words += f"{changed:,}." if changed else "none."
     return title, words
 
 

@@ -101,7 +101,7 @@ def draw_repairs(facts: Facts) -> None:
         if column is not None and column.name in facts.cleaned["figures"]:
             show(data_plots.means(facts.cleaned, column), key="means")
     for repair in facts.repairs:
-        where = f"'{repair.column}', {repair.what}" if repair.column else repair.what
+        where = f"{repair.column}: {repair.what}" if repair.column else repair.what.capitalize()
         with st.container(gap="xxsmall"):
             st.markdown(f"**{plain(where)}** in {repair.rows:,} rows: {plain(repair.how)}.")
             if repair.event_id is not None and repair.before:
@@ -194,6 +194,10 @@ def _choose_number(facts: Facts, view: str) -> Column | None:
         return numbers[names[0]]
     chosen = st.selectbox("Column", names, first, key=f"number:{view}", width=220)
     return numbers[chosen]
+
+
+def _became(after: str) -> str:
+    return "left out" if after == "left out" else f"now {plain(after)}"
 
 
 def _empty(title: str, words: str) -> None:

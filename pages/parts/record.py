@@ -66,6 +66,17 @@ class Record:
         path = self.folder / "steps" / step / attempt / "notebook.ipynb"
         return path if attempt and path.is_file() else None
 
+    def mlflow_run(self, step: str) -> str | None:
+        """The MLflow run of `step`, also of one that failed; else the whole run's."""
+        state = self.state.steps.get(step)
+        if state is not None and state.mlflow_run:
+            return state.mlflow_run
+        attempt = f"attempt-{state.attempt}" if state is not None else ""
+        try:
+            return (self.folder / "steps" / step / attempt / "mlflow_run").read_text("utf-8").strip()
+        except OSError:
+            return self.state.mlflow_run
+
     @property
     def gate(self) -> bool | None:
         """What the gate said about this run's model; None before it was asked."""

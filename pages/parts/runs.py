@@ -248,8 +248,7 @@ def draw_file(record: Record, step: Step) -> None:
 
 def draw_links(workspace: Workspace, record: Record, step: Step) -> None:
     """The exact page in MLflow: of the step that is shown, else of the whole run."""
-    state = record.state.steps.get(step.name)
-    known = (state.mlflow_run if state else None) or record.state.mlflow_run
+    known = record.mlflow_run(step.name)
     if known is None:
         return
     try:

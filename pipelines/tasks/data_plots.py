@@ -17,6 +17,9 @@ from pipelines.scenarios.scenario import Column, Scenario
 
 # More bars than this can't be read at a glance.
 MOST_BARS = 8
+HEIGHT = 270
+# Above the highest bar there is room for a word.
+ROOM_ABOVE = 1.18
 
 
 def volume(scenario: Scenario, daily: Mapping[str, Any]) -> Figure:
@@ -40,8 +43,12 @@ def volume(scenario: Scenario, daily: Mapping[str, Any]) -> Figure:
     title += f", but none on day {absent[0]}" if absent else ""
     figure = figures.new_figure(title, x="Day", y=f"{scenario.events.capitalize()} a day")
     if len(waiting):
-        figures.zone(figure, float(waiting[0]) - 0.5, float(daily["today"]) - 0.5, "labels not here yet")
+        end = float(daily["today"]) - 0.5
+        figures.zone(figure, float(waiting[0]) - 0.5, end, "labels not here yet")
+        # The zone is narrow, and the word would be cut off at the right.
+        figure.update_annotations({"x": end, "xanchor": "right"}, selector={"name": "zone"})
     figures.bars(figure, days, rows, "champion", scenario.events, width=0.85)
+    figure.update_yaxes(range=[0, ROOM_ABOVE * float(rows.max())])
     if absent:
         figures.event(figure, absent[0], "not sent")
     figures.describe_as(
@@ -71,21 +78,23 @@ def damage(report: Mapping[str, Any]) -> Figure:
     title = "No row is damaged" if not found else f"Each kind of damage is below {limit:.1%}"
     if beyond:
         title = f"{beyond[0]['share']:.1%} of the rows: {_fault(beyond[0])}"
-    figure = figures.new_figure(title, x="Share of rows", height=230)
+    figure = figures.new_figure(title, x="Share of rows", height=HEIGHT)
     if not found:
         figures.describe_as(figure, "Every row is as it should be.")
         return figure
     figures.bars(figure, [_fault(each) for each in found], [each["share"] for each in found], level=True)
     figures.event(figure, limit, "tolerated")
     most = max(limit, found[0]["share"])
-    figure.update_xaxes(tickformat=".1%" if most < 0.1 else ".0%", range=[0, most * 1.25])
+    figure.update_xaxes(tickformat=".1%" if most < 0.1 else ".0%", range=[0, most * 1.6])
     listed = "; ".join(f"{_fault(each)}: {each['share']:.2%}" for each in found)
     figures.describe_as(figure, f"{listed}. Up to {limit:.1%} is left to cleaning.")
     return figure
 
 
 def medians(report: Mapping[str, Any], column: Column) -> Figure:
-    """The median of a number on each day, and between which factors of the usual one it may lie.
+    """The median of a number on each day, and how far from the usual one it may lie.
+
+    Drawn on a scale of factors: a third and three times lie equally far from the middle.
 
     Parameters
     ----------
@@ -93,34 +102,42 @@ def medians(report: Mapping[str, Any], column: Column) -> Figure:
         From `validation.validate`.
     """
     daily, factor = report["daily"], report["limits"]["most_change"]
-    if column.name not in daily.get("medians", {}):
-        figure = figures.new_figure(f"'{column.name}' can't be compared by day", x="Day")
-        figures.describe_as(figure, "It was not delivered, or holds no numbers.")
+    known = [(day, each) for day, each in _medians(daily, column) if each is not None and each > 0]
+    if not known:
+        figure = figures.new_figure(f"'{column.name}' can't be compared by day", x="Day", height=HEIGHT)
+        figures.describe_as(figure, "It was not delivered, holds no numbers, or is 0 on most days.")
         return figure
-    values = np.array(daily["medians"][column.name], dtype=np.float64)
-    known = np.isfinite(values)
-    days, values = np.array(daily["days"])[known], values[known]
-    usual = float(np.median(values)) if len(values) else 0.0
+    days, values = np.array([day for day, _ in known]), np.array([each for _, each in known])
+    usual = float(np.median(values))
     outside = (values > usual * factor) | (values * factor < usual)
     unit = f" {column.unit}" if column.unit else ""
     failed = _failed(report, "median", column.name)
     title = f"The median of '{column.name}' stays near {usual:,.4g}{unit}"
     if failed:
-        middle = float(np.median(values[outside])) / usual if usual else 0.0
-        title = f"On {failed} days '{column.name}' is {middle:,.0f} times what is usual"
-    figure = figures.new_figure(title, x="Day", y=f"Median of {column.name}{f', {column.unit}' * bool(unit)}")
-    if usual > 0:
-        figures.band(
-            figure, days, np.full(len(days), usual / factor), np.full(len(days), usual * factor), "reference"
-        )
-    figures.line(figure, days, values, "champion")
+        times = float(np.median(values[outside])) / usual
+        often = "On 1 day" if failed == 1 else f"On {failed} days"
+        title = f"{often} '{column.name}' is {times:,.3g} times what is usual"
+    axis = f"Median of {column.name}{f', {column.unit}' if unit else ''}"
+    figure = figures.new_figure(title, x="Day", y=axis, height=HEIGHT)
+    height = np.log10(values / usual)
+    figures.baseline(figure, float(np.log10(factor)), f"{factor:g} times the usual")
+    figures.baseline(figure, float(-np.log10(factor)), f"the usual divided by {factor:g}")
+    figures.line(figure, days, height, "champion")
     if failed:
-        figures.points(figure, days[outside], values[outside], "challenger")
-        figure.update_yaxes(type="log")
+        figures.points(figure, days[outside], height[outside], "challenger")
+    for trace, shown in zip(figure.data, (values, values[outside]), strict=False):
+        trace.customdata = shown
+        trace.hovertemplate = f"Median %{{customdata:,.4g}}{unit} on day %{{x}}<extra></extra>"
+    levels = [1 / factor, 1.0, factor, *([float((values / usual).max())] if failed else [])]
+    figure.update_yaxes(
+        tickvals=np.log10(levels),
+        ticktext=[_short(level * usual) for level in levels],
+        range=[min(-0.6, float(height.min()) - 0.1), max(0.7, float(height.max()) + 0.25)],
+    )
     figures.describe_as(
         figure,
-        f"The medians lie between {values.min():,.4g} and {values.max():,.4g}{unit}; up to {factor:g} times "
-        f"more or less than the usual {usual:,.4g}{unit} is tolerated.",
+        f"The medians lie between {_short(float(values.min()))} and {_short(float(values.max()))}{unit}; "
+        f"up to {factor:g} times more or less than the usual {_short(usual)}{unit} is tolerated.",
     )
     return figure
 
@@ -138,7 +155,7 @@ def repairs(report: Mapping[str, Any]) -> Figure:
     title = "Nothing had to be repaired"
     if done:
         title = f"{after:,} of {before:,} rows remain" if after < before else "Every row is kept"
-    figure = figures.new_figure(title, x="Rows", height=230)
+    figure = figures.new_figure(title, x="Rows", height=HEIGHT)
     if not done:
         figures.describe_as(figure, "No row was changed or left out.")
         return figure
@@ -171,7 +188,8 @@ def means(report: Mapping[str, Any], column: Column) -> Figure:
         title = (
             f"Without cleaning, the mean of '{column.name}' would be {before:,.4g}, not {after:,.4g}{unit}"
         )
-    figure = figures.new_figure(title, x="Day", y=f"Mean of {column.name}{f', {column.unit}' * bool(unit)}")
+    axis = f"Mean of {column.name}{f', {column.unit}' if unit else ''}"
+    figure = figures.new_figure(title, x="Day", y=axis, height=HEIGHT)
     for side, role, label in (("before", "reference", "as delivered"), ("after", "champion", "cleaned")):
         known = [(day, mean) for day, mean in zip(days, sides[side], strict=True) if mean is not None]
         figures.line(figure, [day for day, _ in known], [mean for _, mean in known], role, label)  # type: ignore[arg-type]
@@ -200,13 +218,9 @@ def spreads(
     title = f"'{column.name}' is spread alike in both"
     if moved >= 0.005:
         title = f"{moved:.0%} of '{column.name}' has moved"
-    figure = figures.new_figure(title, x=f"{column.name}{unit}", y="Share of rows")
+    figure = figures.new_figure(title, x=f"{column.name}{unit}", height=HEIGHT)
     middles = (np.array(edges[1:]) + np.array(edges[:-1])) / 2
-    width = float(edges[1] - edges[0]) if len(edges) > 1 else 1.0
-    figures.bars(figure, middles, list(before), "reference", names[0], width=width)
-    figures.line(figure, middles, list(after), "champion")
-    figure.data[-1].name = names[1]
-    figure.update_layout(showlegend=True)
+    _pair(figure, (middles, middles), (before, after), names)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     figures.describe_as(
         figure,
@@ -232,16 +246,14 @@ def rows_by_day(
     """
     new = [day for day, before, after in zip(days, *by_day, strict=True) if after and not before]
     gone = [day for day, before, after in zip(days, *by_day, strict=True) if before and not after]
-    title = "Both hold the same days"
-    if new:
-        title = f"{len(new)} days are new in {names[1]}"
-    elif gone:
-        title = f"{len(gone)} days are gone in {names[1]}"
-    figure = figures.new_figure(title, x="Day", y=f"{scenario.events.capitalize()} a day")
-    figures.bars(figure, list(days), list(by_day[0]), "reference", names[0], width=0.85)
-    figures.line(figure, list(days), list(by_day[1]), "champion")
-    figure.data[-1].name = names[1]
-    figure.update_layout(showlegend=True)
+    title = f"{scenario.events.capitalize()} a day: both hold the same days"
+    if new or gone:
+        word, count = ("new", len(new)) if new else ("gone", len(gone))
+        title = f"{scenario.events.capitalize()} a day: {count} days are {word} in {names[1]}"
+    figure = figures.new_figure(title, x="Day", height=HEIGHT)
+    held = [[day for day, rows in zip(days, side, strict=True) if rows] for side in by_day]
+    counts = [[rows for rows in side if rows] for side in by_day]
+    _pair(figure, (held[0], held[1]), (counts[0], counts[1]), names)
     figure.update_yaxes(rangemode="tozero")
     figures.describe_as(
         figure, f"{names[0]}: {sum(by_day[0]):,} {scenario.events}; {names[1]}: {sum(by_day[1]):,}."
@@ -249,9 +261,33 @@ def rows_by_day(
     return figure
 
 
+def _pair(
+    figure: Figure,
+    x: tuple[Any, Any],
+    y: tuple[Sequence[float], Sequence[float]],
+    names: tuple[str, str],
+) -> None:
+    """Two lines that may lie on each other: the earlier, dashed, over the later; told apart by a legend."""
+    figures.line(figure, x[1], list(y[1]), "champion")
+    figure.data[-1].name = names[1]
+    if names[0] != names[1]:
+        figures.line(figure, x[0], list(y[0]), "challenger")
+        figure.data[-1].name = names[0]
+        figure.update_layout(showlegend=True, margin_t=40)
+
+
 def _fault(check: Mapping[str, Any]) -> str:
     """What a check found, short enough for an axis."""
     return f"{check['column']} {check['fault']}"
+
+
+def _medians(daily: Mapping[str, Any], column: Column) -> list[tuple[int, float | None]]:
+    """Each day with its median; nothing where the column could not be read."""
+    return list(zip(daily.get("days", []), daily.get("medians", {}).get(column.name, []), strict=False))
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _failed(report: Mapping[str, Any], name: str, column: str) -> int:

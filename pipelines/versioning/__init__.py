@@ -2,7 +2,7 @@
 
 from pipelines.versioning.comparison import ColumnChange, Comparison, compare
 from pipelines.versioning.repository import DataVersion
-from pipelines.versioning.versions import (
+from pipelines.versioning.snapshots import (
     check_out,
     find_version,
     read_file,

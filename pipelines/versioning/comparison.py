@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipelines.scenarios.scenario import DAY_S, Column, Scenario
 from pipelines.versioning.repository import DataVersion
-from pipelines.versioning.versions import find_version, read_version
+from pipelines.versioning.snapshots import find_version, read_version
 from pipelines.workspace import Workspace
 
 BINS = 20
