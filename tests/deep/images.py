@@ -45,8 +45,6 @@ class Builder:
         self.folder = folder
         self.wheelhouse = folder / "wheelhouse"
         self._options = ["--root", str(folder / "storage"), "--runroot", str(folder / "runroot")]
-        # Copies of whole layers, slow and large, but on any file system.
-        self._options += ["--storage-driver", "vfs"]
 
     def command(self, *words: str) -> list[str]:
         """A command line of buildah."""
@@ -69,6 +67,7 @@ class Builder:
             subprocess.run(
                 ["sh", ".ci/need", package, "builds images in the tests"], cwd=REPOSITORY, check=True
             )
+        self._choose_driver()
         root = self.folder / "base"
         include = ["--variant=minbase", f"--include={BASE_PACKAGES}"]
         bootstrap = subprocess.Popen(
@@ -98,6 +97,17 @@ class Builder:
         self.do("add", "--quiet", made, str(root), "/")
         self.do("commit", "--quiet", "--format", "docker", "--rm", made, f"localhost/{_base()}")
         shutil.rmtree(root)
+
+    def _choose_driver(self) -> None:
+        """Layers laid over each other where the file system can, else whole copies: slower, larger."""
+        probe = ["--root", str(self.folder / "probe"), "--runroot", str(self.folder / "probe-run")]
+        probe += ["--storage-driver", "overlay"]
+        made = subprocess.run(["buildah", *probe, "from", "scratch"], capture_output=True, text=True)
+        mounted = made.returncode == 0 and not any(
+            subprocess.run(["buildah", *probe, *words], capture_output=True).returncode
+            for words in (["mount", made.stdout.strip()], ["umount", "--all"], ["rm", "--all"])
+        )
+        self._options += ["--storage-driver", "overlay" if mounted else "vfs"]
 
     def build(self, context: Path, name: str) -> None:
         """Build the image of a folder with a Dockerfile."""
