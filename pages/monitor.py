@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import drift_files, frame, passing, watch, watch_panels
+from pages.parts import drift_files, frame, passing, time_bar, watch, watch_panels
 from pipelines.errors import FlightdeckError
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
@@ -55,7 +55,7 @@ def draw_model(workspace: Workspace, facts: watch.Facts) -> None:
     if facts.problem is not None:
         frame.show_problem(facts.problem)
     if facts.champion is not None:
-        passing.draw_time_bar(workspace, facts.scenario)
+        time_bar.draw(workspace, facts.scenario)
     if facts.report is None:
         draw_empty(facts)
         return

@@ -86,10 +86,7 @@ def draw_removed(workspace: Workspace, removed: list[aside.Removed]) -> None:
                     st.rerun()
     frame.note("To take back the last promotion of a version instead, roll back: your runs stay as they are.")
     st.code("python -m pipelines rollback fraud", language=None, wrap_lines=True)
-    if rooms.is_there(rooms.DEPLOY):
-        st.page_link(
-            rooms.file_of(rooms.DEPLOY), label="Roll back in Deploy", icon=":material/arrow_forward:"
-        )
+    st.page_link(rooms.file_of(rooms.DEPLOY), label="Roll back in Deploy", icon=":material/arrow_forward:")
 
 
 def draw_backups(workspace: Workspace) -> None:

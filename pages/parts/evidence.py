@@ -6,7 +6,6 @@ have been played, monitored days; nothing is drawn here.
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pipelines import promotion
 from pipelines.execution import catalogue
 from pipelines.execution.catalogue import Entry
 from pipelines.lifecycle import EVENTS
+from pipelines.production import ledger
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving import prediction_log
 from pipelines.workspace import Workspace
@@ -87,11 +87,7 @@ def gather(workspace: Workspace, scenario: Scenario) -> Evidence:
 
 
 def played(workspace: Workspace, scenario: Scenario) -> list[Any]:
-    """The days of the world that were played and are priced; none where there is no world to play."""
-    try:
-        ledger = importlib.import_module("pipelines.production.ledger")
-    except ImportError:
-        return []
+    """The days of the world that were played and are priced."""
     return [day for day in ledger.days(workspace, scenario.name) if day.bill is not None]
 
 

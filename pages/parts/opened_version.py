@@ -91,8 +91,7 @@ def _draw_lineage(entry: Entry) -> None:
             f"Data version {entry.data_version}" if entry.data_version is not None else "The data of its run"
         )
         if st.button(data, type="tertiary", icon=":material/database:"):
-            room = rooms.DATA if rooms.is_there(rooms.DATA) else rooms.NOTEBOOKS
-            st.switch_page(rooms.file_of(room), query_params=query | {"scenario": record.run.scenario})
+            st.switch_page(rooms.file_of(rooms.DATA), query_params=query | {"scenario": record.run.scenario})
         for step, words in (("train", "training"), ("evaluate", "evaluation"), ("register", "registration")):
             if record.done(step) and st.button(
                 f"The notebook of its {words}", type="tertiary", icon=":material/menu_book:"

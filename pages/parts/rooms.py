@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pipelines.settings import REPOSITORY
-
 HOME, FOUNDATIONS, DATA, TRAIN, EVALUATE, REGISTRY, DEPLOY, MONITOR, NOTEBOOKS, HISTORY, WORKSPACE = (
     "home",
     "foundations",
@@ -62,11 +60,6 @@ def file_of(name: str) -> str:
     return f"pages/{name}.py"
 
 
-def is_there(name: str) -> bool:
-    """Whether that room exists."""
-    return (REPOSITORY / file_of(name)).is_file()
-
-
 def pages() -> list[st.Page]:
     """All rooms, as Streamlit's navigation takes them; Home is where the app opens."""
     return [
@@ -78,5 +71,4 @@ def pages() -> list[st.Page]:
             default=room.name == HOME,
         )
         for room in ROOMS
-        if is_there(room.name)
     ]

@@ -228,7 +228,7 @@ def _next_in_production(facts: Facts, workspace: Workspace) -> Next:
     if found.clock is not None and found.clock.state == "playing":
         page, more = destination("evaluate")
         return Next("Meanwhile: how it was tested.", "Read the evaluation", page, query | more)
-    if any(alert.state == "open" for alert in found.alerts) and rooms.is_there(rooms.MONITOR):
+    if any(alert.state == "open" for alert in found.alerts):
         return Next("Something has changed.", "Look at the alert", MONITOR, query, stage="monitor")
     worth, why = production.advice(found, workspace, scenario)
     if worth:

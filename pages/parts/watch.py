@@ -75,7 +75,7 @@ def look(workspace: Workspace, scenario: Scenario) -> Facts:
     day = passing.today(workspace, scenario)
     if serving.champion is not None and newest_day(workspace, scenario.name) is not None:
         try:
-            reports = _with_today(workspace, scenario, reports, day, serving.champion)
+            reports = _with_today(workspace, scenario, reports, day)
         except FlightdeckError as error:
             problem = error
     records = newest_records(workspace, scenario.name)
@@ -189,12 +189,8 @@ def _with_today(
     scenario: Scenario,
     reports: list[dict[str, Any]],
     day: int | None,
-    champion: int,
 ) -> list[dict[str, Any]]:
-    """The diary; with today's report when nobody has written one, as for events sent by hand."""
-    newest = reports[-1] if reports else None
-    if day is None or (newest is not None and newest["day"] >= day and newest["version"] == champion):
+    """The diary; before the world has played a day, a report on what was sent by hand."""
+    if day is None or reports:
         return reports
-    if newest is not None and passing.can_pass(workspace):
-        return reports
-    return [*reports, monitor(workspace, scenario, day, resamples=50)]
+    return [monitor(workspace, scenario, day, resamples=50)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.parts import frame, passing, rooms, watch
-from pages.parts.stages import destination
 from pages.parts.words import plain
 from pipelines.monitoring import alerts
+from pipelines.production import clock as clocks
+from pipelines.production import retraining
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
@@ -81,30 +82,27 @@ def draw_bar(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -> No
         elif facts.retraining:
             if st.button("Watch the run", type="primary", icon=":material/arrow_forward:"):
                 st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params={"run": facts.retraining})
-        elif facts.decayed is not None and passing.can_pass(workspace):
+        elif facts.decayed is not None:
             draw_retrain(workspace, scenario, facts)
-        elif passing.can_pass(workspace):
+        else:
             pressed = st.button(
                 "Advance a week", type="primary", icon=":material/fast_forward:", disabled=facts.playing
             )
             if pressed:
                 with frame.problems_shown():
-                    passing.advance(workspace, scenario)
+                    clocks.advance(workspace, scenario.name, passing.WEEK)
                     st.rerun()
             st.markdown(
                 "Traffic comes in, and labels of a week before." if not facts.playing else "Days pass.",
                 width="content",
             )
-        elif st.button(f"Send {scenario.events} by hand", type="primary", icon=":material/arrow_forward:"):
-            page, more = destination("serve")
-            st.switch_page(page, query_params=query | more)
 
 
 def draw_retrain(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -> None:
     """Retrain, or wait until it can learn from the time since the change."""
     assert facts.decayed is not None  # asked only then
     since = min(each.opened for each in facts.open)
-    worth, why = passing.worth_retraining(workspace, scenario, since - 1)
+    worth, why = retraining.worth_retraining(workspace, scenario, since - 1)
     for label, icon, primary in (
         ("Retrain", "restart_alt", worth),
         ("Advance a week", "fast_forward", not worth),
@@ -113,8 +111,8 @@ def draw_retrain(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -
         if st.button(label, type=kind, icon=f":material/{icon}:", disabled=facts.playing):
             with frame.problems_shown():
                 if label == "Retrain":
-                    run = passing.retrain(workspace, scenario, f"alert: {facts.decayed.found}")
+                    run = retraining.retrain(workspace, scenario.name, f"alert: {facts.decayed.found}")
                     st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params={"run": run.run_id})
-                passing.advance(workspace, scenario)
+                clocks.advance(workspace, scenario.name, passing.WEEK)
                 st.rerun()
     st.markdown(plain(why), width="content")

@@ -6,8 +6,7 @@ and the clock goes on last, so that a crash in the middle loses nothing and doub
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from pipelines import promotion
 from pipelines.errors import Refused
@@ -41,7 +40,7 @@ def play_day(workspace: Workspace, clock: Clock, alive: Callable[[], object] = l
     world = open_world(workspace.home, scenario, clock.size, clock.seed, clock.episodes)
     sent = traffic.play(workspace, clock, world, alive)
     alive()
-    watched: Mapping[str, Any] | None = evening.watch(workspace, clock)
+    watched = evening.watch(workspace, clock)
     alive()
     # Read again: what was sent in vain has been counted meanwhile.
     now = clocks.read(workspace, clock.scenario, clock.branch) or clock

@@ -7,10 +7,9 @@ The one place in which the world calls monitoring.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
+from pipelines.monitoring import alerts, diary, report
 from pipelines.production.clock import Clock
 from pipelines.scenarios import find_scenario
 from pipelines.workspace import Workspace
@@ -18,22 +17,17 @@ from pipelines.workspace import Workspace
 METRIC = "average_precision"
 
 
-def watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any] | None:
+def watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any]:
     """Hold the days up to the one that the clock shows against the reference, and keep what was found.
 
     Watched again, it is the same.
 
     Returns
     -------
-    mapping or None
+    mapping
         drifted (columns in alarm), alerts (opened on this evening), metric (name, value, low, high, or None
-        before it can be measured). None without monitoring.
+        before it can be measured).
     """
-    if find_spec("pipelines.monitoring") is None:
-        return None
-    report, diary, alerts = (
-        import_module(f"pipelines.monitoring.{name}") for name in ("report", "diary", "alerts")
-    )
     # In the evening the next day is about to begin.
     day, scenario = clock.day + 1, find_scenario(clock.scenario)
     found: dict[str, Any] = report.monitor(workspace, scenario, day, branch=clock.branch)
@@ -51,16 +45,14 @@ def watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any] | None:
 
 
 def open_alerts(workspace: Workspace, scenario: str) -> list[Any]:
-    """The alerts that are not resolved, the worst first; none without monitoring.
+    """The alerts that are not resolved, the worst first.
 
     Raises
     ------
     Damaged
         They can't be read.
     """
-    if find_spec("pipelines.monitoring") is None:
-        return []
-    found: list[Any] = import_module("pipelines.monitoring.alerts").open_alerts(workspace, scenario)
+    found: list[Any] = alerts.open_alerts(workspace, scenario)
     return found
 
 
