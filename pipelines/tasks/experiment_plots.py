@@ -93,7 +93,7 @@ def noise_band(
         x="Models, oldest first",
         y="Average precision, with 95% interval",
     )
-    figures.noise(figure, low[reference], high[reference], f"noise of {names[reference]}")
+    figures.noise(figure, low[reference], high[reference], "")
     others = place != reference
     figures.points(figure, place[others], score[others], "challenger", "", low[others], high[others])
     only = [reference]
