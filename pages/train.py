@@ -34,14 +34,16 @@ def main() -> None:
     live = facts.working
     if live is not None and live is not searched:
         st.fragment(watch, run_every=TICK_S)(workspace, live.run_id, live.state.status)
-    if searched is not None:
-        tick = TICK_S if not searched.state.finished else None
-        st.fragment(draw_search, run_every=tick)(workspace, searched.run_id, searched.state.status)
+    first = searched is not None and facts.newest is searched
+    if searched is not None and first:
+        draw_trials(workspace, searched)
     if model is None:
         draw_empty(scenario)
     else:
         draw_models(facts, model)
         draw_shared(facts)
+        if searched is not None and not first:
+            draw_trials(workspace, searched)
         model_card.draw_foot(workspace, model.record, "train")
     draw_bar(workspace, facts, model, notice)
 
@@ -53,6 +55,12 @@ def watch(workspace: Workspace, run_id: str, status: str) -> None:
         st.rerun()
 
 
+def draw_trials(workspace: Workspace, record: Record) -> None:
+    """The trials of a search; drawn again each second while it goes on."""
+    tick = None if record.state.finished else TICK_S
+    st.fragment(draw_search, run_every=tick)(workspace, record.run_id, record.state.status)
+
+
 def draw_search(workspace: Workspace, run_id: str, status: str) -> None:
     record = reread(workspace, run_id)
     if record is None or record.state.status != status:
@@ -60,11 +68,11 @@ def draw_search(workspace: Workspace, run_id: str, status: str) -> None:
         return
     found, figure = experiments.read_search(record)
     frame.show(figure, key="search")
-    with st.container(height=48, border=False):
-        if not record.state.finished:
-            st.markdown(experiments.newest_trial(found))
-        else:
-            st.markdown(plain((record.report("tuning") or {}).get("words", "The search was not ended.")))
+    if record.state.finished:
+        st.markdown(plain((record.report("tuning") or {}).get("words", "The search was not ended.")))
+        return
+    with st.container(height=80, border=False):
+        st.markdown(experiments.newest_trial(found))
 
 
 def draw_empty(scenario: Scenario) -> None:

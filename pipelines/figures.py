@@ -282,7 +282,7 @@ def noise(figure: go.Figure, low: float, high: float, word: str) -> None:
         line_width=0,
         layer="below",
         annotation={"text": word, "font": {"color": MUTED.light, "size": 12}, "name": "noise"},
-        annotation_position="bottom left",
+        annotation_position="bottom right",
     )
 
 

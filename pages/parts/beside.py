@@ -110,6 +110,7 @@ def figure(found: dict[str, Any]) -> Figure:
     for role, chosen in looks:
         if chosen.any():
             figures.points(drawn, difference[chosen], place[chosen], role, labels[role])
+            drawn.data[-1].marker.symbol = figures.ROLES[role].symbol.replace("line-ew-open", "circle")
             drawn.data[-1].error_x = {
                 "array": (high - difference)[chosen],
                 "arrayminus": (difference - low)[chosen],

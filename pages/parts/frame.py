@@ -104,11 +104,18 @@ def show(figure: go.Figure, key: str | None = None) -> None:
     dressed = figures.dress(figure, theme.is_dark())
     title = str(dressed.layout.title.text or "")
     words = figures.describe(dressed)
-    dressed.update_layout(title_text="", margin_t=28 if has_unit(dressed) else 12)
+    dressed.update_layout(title_text="", margin_t=_room_above(dressed))
     with st.container(gap="xxsmall"):
         if title:
             st.markdown(f":small[**{plain(title)}**]")
         st.plotly_chart(dressed, theme=None, config=PLOTLY_CONFIG, key=key, alt=words)
+
+
+def _room_above(figure: go.Figure) -> int:
+    """Pixels for what is written above the axes; parallel axes have their names there."""
+    if any(trace.type == "parcoords" for trace in figure.data):
+        return 52
+    return 28 if has_unit(figure) else 12
 
 
 def has_unit(figure: go.Figure) -> bool:

@@ -33,7 +33,7 @@ def draw(scenario: Scenario, model: Model) -> None:
             with st.container(width=112, gap=None):
                 st.markdown(f"#### {plain(number)}")
                 note(plain(words))
-    note(plain(verdict.bill(found, point)))
+    note(plain(verdict.bill(scenario, found, point)))
     if threshold == start:
         st.markdown(plain(found["words"]))
     else:

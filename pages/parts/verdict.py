@@ -183,22 +183,32 @@ def four_figures(scenario: Scenario, found: dict[str, Any], point: dict[str, Any
     days = point["days"]
     return [
         ("saved a day", amount(point["saved"] / days, found["unit"]).replace(" ", NARROW)),
-        ("alerts a day", f"{point['alerts'] / days:.1f}"),
-        ("of 100 alerts are right", "–" if point["right"] is None else f"{100 * point['right']:.0f}"),
+        (f"{scenario.events} flagged a day", f"{point['alerts'] / days:.1f}"),
+        (
+            f"of 100 flagged are {scenario.positive}",
+            "–" if point["right"] is None else f"{100 * point['right']:.0f}",
+        ),
         (f"of 100 that are {scenario.positive} are found", f"{100 * (point['found'] or 0):.0f}"),
     ]
 
 
-def bill(found: dict[str, Any], point: dict[str, Any]) -> str:
+def bill(scenario: Scenario, found: dict[str, Any], point: dict[str, Any]) -> str:
     """The parts of the bill at a threshold, in words."""
     days, unit = point["days"], found["unit"]
     missed, reviews, false = (
         amount(point[name] / days, unit) for name in ("missed", "reviews", "false_alarms")
     )
     without = amount(point["without"] / days, unit)
+    entity = scenario.alert_entity
+    counts_once = (
+        ""
+        if entity == "event_id"
+        else f" Here each {scenario.event} counts; in the title each {entity.removesuffix('_id')} counts "
+        "once a day, and no more once caught."
+    )
     return (
         f"A day costs {missed} missed, {reviews} for looking into alerts and {false} for wrong ones; with no "
-        f"alerts at all it would cost {without}."
+        f"alerts at all it would cost {without}.{counts_once}"
     )
 
 

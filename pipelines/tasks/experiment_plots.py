@@ -54,9 +54,13 @@ def trials(
         line={"shape": "hv", "color": figures.ROLES["reference"].light, "width": 1.5},
         hoverinfo="skip",
     )
-    figures.points(figure, number[1:], score[1:], "challenger", "trial")
-    figures.points(figure, number[:1], score[:1], "reference", "default", _ends(low), _ends(high))
-    figures.points(figure, [number[best]], [score[best]], "champion", "best")
+    figures.points(figure, number[1:], score[1:], "challenger")
+    figures.points(figure, number[:1], score[:1], "reference", "", _ends(low), _ends(high))
+    figures.points(figure, [number[best]], [score[best]], "champion")
+    for place, word in {number[best]: "best", number[0]: "default"}.items():
+        figure.add_annotation(
+            x=place, y=score[place], text=word, showarrow=False, xanchor="left", xshift=8, yshift=10
+        )
     figure.update_xaxes(range=[-0.7, max(number[-1], 9) + 0.7], tickformat="d")
     figures.describe_as(
         figure,
@@ -89,11 +93,11 @@ def noise_band(
         x="Models, oldest first",
         y="Average precision, with 95% interval",
     )
-    figures.noise(figure, low[reference], high[reference], f"noise of {names[reference]}")
+    figures.noise(figure, low[reference], high[reference], "")
     others = place != reference
-    figures.points(figure, place[others], score[others], "challenger", "others", low[others], high[others])
+    figures.points(figure, place[others], score[others], "challenger", "", low[others], high[others])
     only = [reference]
-    figures.points(figure, only, score[only], "champion", names[reference], low[only], high[only])
+    figures.points(figure, only, score[only], "champion", "", low[only], high[only])
     if chosen is not None:
         # A ring around it: the point keeps its own colour and shape.
         ring = {"symbol": "circle-open", "size": 18, "color": figures.TEXT.light, "line": {"width": 1.5}}
@@ -112,7 +116,7 @@ def noise_band(
 
 
 def parallel(tried: Sequence[Mapping[str, str]], score: Floats, title: str) -> Figure:
-    """One line a model through its params to its average precision: the good ones in colour.
+    """One line a model through its params to its average precision, from orange (low) to blue (high).
 
     Params that are the same for all, or that not all of them use, have no axis.
 
@@ -146,7 +150,7 @@ def parallel(tried: Sequence[Mapping[str, str]], score: Floats, title: str) -> F
             "cmin": low,
             "cmax": high,
             "colorscale": [
-                [0, figures.GRID.light],
+                [0, figures.ROLES["challenger"].light],
                 [0.5, figures.ROLES["reference"].light],
                 [1, figures.ROLES["champion"].light],
             ],
@@ -156,7 +160,13 @@ def parallel(tried: Sequence[Mapping[str, str]], score: Floats, title: str) -> F
         rangefont={"color": figures.CLEAR, "size": 1},
         unselected={"line": {"color": figures.GRID.light, "opacity": 0.4}},
     )
-    figure.update_layout(margin={"l": 44, "r": 44, "t": 56, "b": 16})
+    # Plotly draws the axes black, which a dark page hides.
+    grey = {"color": figures.ROLES["reference"].light, "width": 1}
+    for place in np.linspace(0, 1, len(axes)) if len(axes) > 1 else ():
+        figure.add_shape(
+            type="line", xref="paper", yref="paper", x0=place, x1=place, y0=0, y1=1, line=grey, layer="below"
+        )
+    figure.update_layout(margin={"l": 72, "r": 56, "t": 56, "b": 16})
     best = tried[int(score.argmax())]
     said = ", ".join(f"{name.replace('_', ' ')} {best[name]}" for name in names) or "the same params as all"
     figures.describe_as(

@@ -122,8 +122,8 @@ def _words(first: str, second: str, figures: dict[str, Any], unit: str) -> str:
         said += f" In average precision there is none either way that luck could not make ({by})."
     else:
         said += f" Its average precision is {ranked['verdict']} ({by})."
-    auc = figures["auc"]["difference"]
-    if auc * worth["difference"] < 0:
+    auc, told = figures["auc"]["difference"], {worth["verdict"], figures["auc"]["verdict"]}
+    if auc * worth["difference"] < 0 and told != {"no difference"}:
         winner, loser = (second, first) if auc > 0 else (first, second)
         said += f" The higher AUC does not earn more: {winner} has it, {loser} saves more."
     return said

@@ -17,6 +17,8 @@ from pipelines.tasks.metrics import Floats
 
 # More bars than this can't be read at a glance, and the last ones are close to zero.
 MOST_BARS = 8
+# A threshold below this is drawn on an axis of magnitudes.
+RARE = 0.2
 
 
 def labels_by_day(scenario: Scenario, events: pd.DataFrame) -> Figure:
@@ -174,7 +176,7 @@ def cost(found: Mapping[str, Any] | None, threshold: float | None = None) -> Fig
     )
     points = sorted(found["curve"], key=lambda each: float(each["threshold"]))
     figures.baseline(figure, 0, "no alerts at all")
-    x = [each["threshold"] for each in points]
+    x = [max(each["threshold"], 1e-4) for each in points]
     figures.line(figure, x, [each["saved"] / days for each in points], "champion")
     low, high = found["per_day_saved"]["low"], found["per_day_saved"]["high"]
     figures.points(figure, [best["threshold"]], [best["saved"] / days], "labels", "cheapest")
@@ -184,6 +186,16 @@ def cost(found: Mapping[str, Any] | None, threshold: float | None = None) -> Fig
     if threshold is not None:
         shown = min(points, key=lambda each: abs(each["threshold"] - threshold))
         figures.points(figure, [shown["threshold"]], [shown["saved"] / days], "challenger", "your threshold")
+    # Where positives are rare, all that matters happens at scores near zero.
+    if here["threshold"] < RARE:
+        lowest = max(min(1e-3, here["threshold"] / 2), 1e-4)
+        figure.update_xaxes(type="log", range=[np.log10(lowest), 0.02], tickvals=[1e-4, 1e-3, 1e-2, 0.1, 1])
+        figure.update_xaxes(
+            ticktext=["0.0001", "0.001", "0.01", "0.1", "1"], autorangeoptions_maxallowed=None
+        )
+    # Below the plot: above it stands the unit.
+    figure.update_traces(showlegend=False, selector=lambda trace: not trace.name)
+    figure.update_layout(legend={"y": -0.3, "yanchor": "top"})
     # Alerting nearly everybody costs so much that everything else would be a flat line beside it.
     most = max(best["saved"] / days, high, 0) or 1
     figure.update_yaxes(range=[min(-0.6 * most, 1.1 * low), 1.15 * most])
@@ -228,14 +240,14 @@ def parts(found: Mapping[str, Any] | None) -> Figure:
     rows = [one for each in found["by"] for one in each["parts"] if one["measured"]]
     if not rows:
         return _unmeasured(title, found["words"])
-    figure = figures.new_figure(title, x="Share found, at the model's threshold", height=110 + 26 * len(rows))
+    figure = figures.new_figure(title, x="Share of its positives that is found", height=110 + 26 * len(rows))
     share, place = np.array([one["found"] for one in rows]), np.arange(len(rows))[::-1]
     low, high = np.array([one["found_interval"] for one in rows]).T
     weak = high < found["all"]["found"]
     looks: tuple[tuple[Role, NDArray[np.bool_]], ...] = (("champion", ~weak), ("challenger", weak))
     for role, chosen in looks:
         if chosen.any():
-            label = "less than luck explains" if role == "challenger" else "as all"
+            label = "less than luck explains" if role == "challenger" else "about as all"
             figures.points(figure, share[chosen], place[chosen], role, label if weak.any() else "")
             _spread(figure, share[chosen], low[chosen], high[chosen])
     reference = figures.ROLES["reference"]
