@@ -9,7 +9,7 @@ import json
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nbformat
 import numpy as np
@@ -21,8 +21,8 @@ from pipelines.features import offline
 from pipelines.lifecycle import LIFECYCLE, Evaluate, Train
 from pipelines.run import Run, create_run, write_json
 from pipelines.scenarios import find_scenario
+from pipelines.scenarios.scenario import DAY_S, Size, read_happened
 from pipelines.serving import prediction_log
-from pipelines.scenarios.scenario import DAY_S, read_happened
 from pipelines.serving.predictions import Label, Prediction, Stream
 from pipelines.workspace import Workspace
 
@@ -31,12 +31,14 @@ PARAMS = {"ingest": {"size": "small"}, "train": {"model": "logistic"}}
 
 
 @cache
-def results(scenario_name: str = "fraud") -> dict[str, Any]:
-    """Events, features, model and report of a small world."""
+def results(
+    scenario_name: str = "fraud", size: Size = "small", model: Literal["logistic", "boosting"] = "logistic"
+) -> dict[str, Any]:
+    """Events, features, model and report of a world, a small one by default."""
     scenario = find_scenario(scenario_name)
-    collected = ingestion.collect(scenario, "small", 1, 60)
+    collected = ingestion.collect(scenario, size, 1, 60)
     computed = offline.compute(scenario, collected)
-    fitted = training.fit(scenario, computed, Train(model="logistic"), 1, training.today(computed))
+    fitted = training.fit(scenario, computed, Train(model=model), 1, training.today(computed))
     report = evaluation.evaluate(scenario, computed, fitted, Evaluate(resamples=50), 1)
     return {"events": collected, "features": computed, "model": fitted, "evaluation": report}
 
@@ -160,16 +162,18 @@ def predicted(workspace: Workspace, count: int = 20, version: int = 1) -> list[s
     return [each.prediction_id for each in reversed(logged)]
 
 
-def answered(workspace: Workspace, until_day: int, episodes: str = "", version: int = 1) -> None:
-    """What serving would have left by then of the days after the sample run's: answers, and labels when due."""
+def answered(
+    workspace: Workspace, until_day: int, episodes: str = "", version: int = 1, size: Size = "small"
+) -> None:
+    """What serving would have left by then of the days after the sample run's: answers, labels when due."""
     found, scenario = results(), find_scenario("fraud")
     card, from_s = found["model"].card, training.today(found["features"])
-    world = scenario.produce("small", 1, until_day, read_happened(scenario, episodes))
+    world = scenario.produce(size, 1, until_day, read_happened(scenario, episodes))
     computed = offline.compute(scenario, world.assign(label=world["label"].astype("Int8")))
     later = (world["event_time"] >= from_s).to_numpy()
-    rows, raw = computed.loc[later, card["features"]], world[later]
-    scores = training.score(found["model"].model, rows).tolist()
-    stream = Stream(workspace=workspace.name, branch="main", scenario="fraud", world="small-1")
+    matrix, raw = computed.loc[later, card["features"]].to_numpy("<f8"), world[later]
+    scores = training.score(found["model"].model, matrix).tolist()
+    stream = Stream(workspace=workspace.name, branch="main", scenario="fraud", world=f"{size}-1")
     predictions, labels = [], []
     for place, event in enumerate(raw.to_dict("records")):
         made = Prediction(
@@ -182,7 +186,7 @@ def answered(workspace: Workspace, until_day: int, episodes: str = "", version: 
             scores[place],
             scores[place] >= card["threshold"],
             "",
-            rows.iloc[place].to_numpy("<f8").tobytes(),
+            matrix[place].tobytes(),
             0.0,
             1.0,
         )
