@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nbformat
 import numpy as np
@@ -40,7 +40,7 @@ from pipelines.production import ledger
 from pipelines.production.traffic import Sent
 from pipelines.run import Run, create_run, read_params, write_json
 from pipelines.scenarios import find_scenario
-from pipelines.scenarios.scenario import DAY_S, read_happened
+from pipelines.scenarios.scenario import DAY_S, Size, read_happened
 from pipelines.serving import prediction_log
 from pipelines.serving.predictions import Label, Prediction, Stream
 from pipelines.workspace import Workspace
@@ -51,14 +51,16 @@ PARAMS = {"ingest": {"size": "small"}, "train": {"model": "logistic"}}
 
 
 @cache
-def results(scenario_name: str = "fraud") -> dict[str, Any]:
-    """What every step makes of a small world, by artifact name."""
+def results(
+    scenario_name: str = "fraud", size: Size = "small", model: Literal["logistic", "boosting"] = "logistic"
+) -> dict[str, Any]:
+    """What every step makes of a world, a small one by default, by artifact name."""
     scenario = find_scenario(scenario_name)
-    collected = ingestion.receive(scenario, "small", 1, 60, damaged=0.004)
+    collected = ingestion.receive(scenario, size, 1, 60, damaged=0.004)
     checked = validation.validate(scenario, collected, Validate())
     cleaned = cleaning.clean(scenario, collected, checked, Clean())
     computed = offline.compute(scenario, cleaned.events)
-    fitted = training.fit(scenario, computed, Train(model="logistic"), 1, training.today(computed))
+    fitted = training.fit(scenario, computed, Train(model=model), 1, training.today(computed))
     report = evaluation.evaluate(scenario, computed, fitted, Evaluate(resamples=50), 1)
     made = {"collected": collected, "validation": checked, "events": cleaned.events}
     made |= {"cleaning": cleaned.report, "features": computed, "model": fitted, "evaluation": report}
@@ -272,16 +274,18 @@ def predicted(workspace: Workspace, count: int = 20, version: int = 1) -> list[s
     return [each.prediction_id for each in reversed(logged)]
 
 
-def answered(workspace: Workspace, until_day: int, episodes: str = "", version: int = 1) -> None:
-    """What serving would have left by then of the days after the sample run's: answers and labels."""
+def answered(
+    workspace: Workspace, until_day: int, episodes: str = "", version: int = 1, size: Size = "small"
+) -> None:
+    """What serving would have left by then of the days after the sample run's: answers, labels when due."""
     found, scenario = results(), find_scenario("fraud")
     card, from_s = found["model"].card, training.today(found["features"])
-    world = scenario.produce("small", 1, until_day, read_happened(scenario, episodes))
+    world = scenario.produce(size, 1, until_day, read_happened(scenario, episodes))
     computed = offline.compute(scenario, world.assign(label=world["label"].astype("Int8")))
     later = (world["event_time"] >= from_s).to_numpy()
-    rows, raw = computed.loc[later, card["features"]], world[later]
-    scores = training.score(found["model"].model, rows).tolist()
-    stream = Stream(workspace=workspace.name, branch="main", scenario="fraud", world="small-1")
+    matrix, raw = computed.loc[later, card["features"]].to_numpy("<f8"), world[later]
+    scores = training.score(found["model"].model, matrix).tolist()
+    stream = Stream(workspace=workspace.name, branch="main", scenario="fraud", world=f"{size}-1")
     predictions, labels = [], []
     for place, event in enumerate(raw.to_dict("records")):
         made = Prediction(
@@ -294,7 +298,7 @@ def answered(workspace: Workspace, until_day: int, episodes: str = "", version: 
             scores[place],
             scores[place] >= card["threshold"],
             "",
-            rows.iloc[place].to_numpy("<f8").tobytes(),
+            matrix[place].tobytes(),
             0.0,
             1.0,
         )

@@ -114,7 +114,7 @@ def ask_evidently(python: Path, reference: Path, current: Path) -> dict[str, Any
 def is_equal(found: Drift, theirs: dict[str, Any]) -> bool:
     """Whether every column has their method, their score to 1e-9 and their verdict."""
     return {column.name for column in found.columns} == set(theirs) and all(
-        column.method in theirs[column.name]["method"]
+        column.method == theirs[column.name]["method"]
         and abs((column.score or 0.0) - theirs[column.name]["score"]) <= TOLERANCE
         and column.drifted == theirs[column.name]["drifted"]
         for column in found.columns

@@ -208,8 +208,8 @@ def is_below(performance: Mapping[str, Any], name: str) -> bool:
 
 
 def _has_lost_much(performance: Mapping[str, Any], name: str) -> bool:
-    promised = performance["promised"]["metrics"][name]
-    return bool(performance["metrics"][name] < MUCH * promised)
+    """Whether more than half is lost even at the upper end of the interval."""
+    return bool(performance["intervals"][name][1] < MUCH * performance["promised"]["metrics"][name])
 
 
 def _has_lasted(report: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]], name: str) -> bool:

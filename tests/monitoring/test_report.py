@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from pipelines.workspace import Home, Workspace
 
 FRAUD = find_scenario("fraud")
 DOUBLED = 70  # The day on which prices double.
+LAST = 83
 
 
 def live(workspace: Workspace, days: range) -> list[dict[str, Any]]:
@@ -30,22 +30,27 @@ def live(workspace: Workspace, days: range) -> list[dict[str, Any]]:
     return reports
 
 
+def life(root: Path, episodes: str = "") -> tuple[Workspace, list[dict[str, Any]]]:
+    """A model of the teaching size from its deployment on day 60 until the last, with every day's report."""
+    found = samples.results("fraud", "teaching", "boosting")
+    workspace = Workspace(Home(root))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samples, "results", lambda: found)
+        samples.completed(workspace)
+        samples.answered(workspace, LAST, episodes, size="teaching")
+    return workspace, live(workspace, range(61, LAST + 1))
+
+
 @pytest.fixture(scope="module")
-def doubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, list[dict[str, Any]]]]:
-    """A model's life until day 88 in a world in which prices double on day 70."""
-    workspace = Workspace(Home(tmp_path_factory.mktemp("doubled")))
-    samples.completed(workspace)
-    samples.answered(workspace, 88, f"inflation@{DOUBLED}")
-    yield workspace, live(workspace, range(61, 89))
+def doubled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[dict[str, Any]]]:
+    """In a world in which prices double on day 70."""
+    return life(tmp_path_factory.mktemp("doubled"), f"inflation@{DOUBLED}")
 
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[dict[str, Any]]]:
-    """The same model in a world in which nothing happens."""
-    workspace = Workspace(Home(tmp_path_factory.mktemp("calm")))
-    samples.completed(workspace)
-    samples.answered(workspace, 88)
-    return workspace, live(workspace, range(61, 89))
+    """In a world in which nothing happens."""
+    return life(tmp_path_factory.mktemp("calm"))
 
 
 def test_doubled_prices_are_seen_at_once_in_what_comes_in_and_once_labels_come_in_performance(
@@ -57,7 +62,7 @@ def test_doubled_prices_are_seen_at_once_in_what_comes_in_and_once_labels_come_i
         inputs, performance = opened["input_drift"] - DOUBLED, opened["performance"] - DOUBLED
         print(f"\n  inputs alarmed {inputs} days after prices doubled, performance {performance} days after")  # noqa: T201
     assert DOUBLED < opened["input_drift"] <= DOUBLED + 7
-    assert DOUBLED + FRAUD.label_delay_days < opened["performance"] <= DOUBLED + 16
+    assert DOUBLED + FRAUD.label_delay_days < opened["performance"] <= DOUBLED + 12
 
 
 def test_a_calm_world_raises_no_alert(calm: tuple[Workspace, list[dict[str, Any]]]) -> None:
@@ -97,9 +102,9 @@ def test_the_estimate_is_blind_to_doubled_prices(doubled: tuple[Workspace, list[
 
 def test_a_report_is_plain_and_repeatable(calm: tuple[Workspace, list[dict[str, Any]]]) -> None:
     workspace, reports = calm
-    again = monitor(workspace, FRAUD, 88, resamples=50)
+    again = monitor(workspace, FRAUD, LAST, resamples=50)
     assert json.loads(json.dumps(again)) == again == reports[-1]
-    assert monitor(workspace, "fraud", 88, resamples=50) == again
+    assert monitor(workspace, "fraud", LAST, resamples=50) == again
     assert "run_id" not in json.dumps(again)
 
 
@@ -216,7 +221,7 @@ def test_another_version_ends_the_alerts_of_the_one_before(workspace: Workspace)
 
 
 def test_a_large_loss_alarms_at_once_and_a_smaller_one_when_it_lasts(workspace: Workspace) -> None:
-    assert [each.rule for each in take(workspace, report(70, high=0.2))] == ["performance"]
+    assert [each.rule for each in take(workspace, report(70, high=0.15))] == ["performance"]
     # given another world, in which the loss is smaller: its interval ends just below what was promised
     smaller = [report(day, high=0.29) for day in range(70, 78)]
     opened = []
