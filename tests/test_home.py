@@ -5,7 +5,8 @@ from __future__ import annotations
 import page_samples as samples
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_pages import address, press, show, words, workspace  # noqa: F401  (the fixture)
+from test_pages import press, show, words, workspace  # noqa: F401  (the fixture)
+from world_samples import played
 
 from pages.parts import production, stages, story
 from pipelines.lifecycle import LIFECYCLE
@@ -29,7 +30,7 @@ def said(app: AppTest) -> str:
 
 def test_it_says_in_money_how_the_newest_known_week_went(workspace: Workspace) -> None:  # noqa: F811
     # given a world whose newest known week lost 7 × 1,200 EUR
-    samples.played(workspace, samples.completed(workspace), LOSING)
+    played(workspace, samples.completed(workspace), LOSING)
 
     # when
     app = show("home")
@@ -43,14 +44,14 @@ def test_it_says_in_money_how_the_newest_known_week_went(workspace: Workspace) -
 
 
 def test_a_model_that_is_worth_something_is_told_so(workspace: Workspace) -> None:  # noqa: F811
-    samples.played(workspace, samples.completed(workspace), [400.0, 300.0])
+    played(workspace, samples.completed(workspace), [400.0, 300.0])
     app = show("home")
     assert app.title[0].value == "Day 69: your model saved €700 on 2 days"
     assert "having no model would have cost **€700 more**" in said(app)
 
 
 def test_days_that_are_not_known_yet_are_no_loss(workspace: Workspace) -> None:  # noqa: F811
-    samples.played(workspace, samples.completed(workspace), [])
+    played(workspace, samples.completed(workspace), [])
     app = show("home")
     assert app.title[0].value == "Version 1 answers every payment"
     assert "lost" not in said(app)
@@ -58,7 +59,7 @@ def test_days_that_are_not_known_yet_are_no_loss(workspace: Workspace) -> None: 
 
 def test_the_plot_ends_where_the_outcomes_do(workspace: Workspace) -> None:  # noqa: F811
     # given a world at day 98, whose outcomes are known up to day 90, with a release on day 80
-    samples.played(workspace, samples.completed(workspace), LOSING)
+    played(workspace, samples.completed(workspace), LOSING)
     found = production.look(workspace, FRAUD)
     release = samples.promotion.history(workspace)[0]
     figure = production.figure(
@@ -75,7 +76,7 @@ def test_the_plot_ends_where_the_outcomes_do(workspace: Workspace) -> None:  # n
 
 
 def test_time_passes_when_it_is_let(workspace: Workspace) -> None:  # noqa: F811
-    samples.played(workspace, samples.completed(workspace), [400.0] * 3)
+    played(workspace, samples.completed(workspace), [400.0] * 3)
     app = show("home")
     assert primary(app) == ["Let a week pass"]
     press(app, "+1 day")
@@ -105,7 +106,7 @@ def test_time_can_pass_as_soon_as_a_version_serves(workspace: Workspace) -> None
 
 
 def test_a_world_that_is_not_running_says_how_to_start_it(workspace: Workspace) -> None:  # noqa: F811
-    samples.played(workspace, samples.completed(workspace), [400.0] * 3, going_on=5)
+    played(workspace, samples.completed(workspace), [400.0] * 3, going_on=5)
     app = show("home")
     assert app.title[0].value == "Days are passing"
     assert "The world is not running. Start everything with `make run`" in said(app)
@@ -113,7 +114,7 @@ def test_a_world_that_is_not_running_says_how_to_start_it(workspace: Workspace) 
 
 def test_a_day_that_can_not_be_played_says_why(workspace: Workspace) -> None:  # noqa: F811
     run = samples.completed(workspace)
-    samples.played(workspace, run, [400.0] * 3, going_on=5, problem="The gateway is <b>gone</b>.")
+    played(workspace, run, [400.0] * 3, going_on=5, problem="The gateway is <b>gone</b>.")
     shown = words(show("home"))
     assert "The gateway is \\<b\\>gone\\</b\\>" in shown
     assert "tried again by itself" in shown
@@ -178,10 +179,9 @@ def test_while_it_is_made_home_says_which_step_and_which_day(workspace: Workspac
 
 
 def test_a_run_from_home_begins_with_the_world_as_it_is(workspace: Workspace) -> None:  # noqa: F811
-    samples.played(workspace, samples.completed(workspace), LOSING)
+    played(workspace, samples.completed(workspace), LOSING)
     from pages.parts.launch import start_all
 
     run = start_all(workspace, FRAUD)
     ingest = read_params(workspace.run_folder(run.run_id))["ingest"]
     assert (ingest["until_day"], ingest["size"]) == (98, "small")
-    assert address  # used by other pages' tests

@@ -6,10 +6,13 @@ and the clock goes on last, so that a crash in the middle loses nothing and doub
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pipelines import promotion
-from pipelines.errors import Refused
+from pipelines.errors import FlightdeckError, Refused
 from pipelines.production import clock as clocks
 from pipelines.production import evening, ledger, traffic
 from pipelines.production.champion import read_champion
@@ -19,6 +22,8 @@ from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import read_happened
 from pipelines.serving.jobs import nothing_promoted
 from pipelines.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 
 def play_day(workspace: Workspace, clock: Clock, alive: Callable[[], object] = lambda: None) -> ledger.Day:
@@ -40,13 +45,24 @@ def play_day(workspace: Workspace, clock: Clock, alive: Callable[[], object] = l
     world = open_world(workspace.home, scenario, clock.size, clock.seed, clock.episodes)
     sent = traffic.play(workspace, clock, world, alive)
     alive()
-    watched = evening.watch(workspace, clock)
+    watched = _watch(workspace, clock)
     alive()
     # Read again: what was sent in vain has been counted meanwhile.
     now = clocks.read(workspace, clock.scenario, clock.branch) or clock
     day = ledger.enter(workspace, now, sent, watched)
     clocks.pass_day(workspace, clock)
     return day
+
+
+def _watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any] | None:
+    """What monitoring says; a defect of its own leaves a day unwatched, and stops no traffic."""
+    try:
+        return evening.watch(workspace, clock)
+    except (FlightdeckError, sqlite3.Error, OSError):
+        raise
+    except Exception:
+        log.exception("day %d of %s in '%s' is not monitored", clock.day, clock.scenario, workspace.name)
+        return None
 
 
 def check_champion(workspace: Workspace, clock: Clock) -> None:

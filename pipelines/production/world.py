@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,7 +36,12 @@ HEARTBEAT_S = 1.0
 # After a day that could not be played: soon enough to go on by itself, rare enough to cost nothing.
 RETRY_S, LONGEST_RETRY_S = 1.0, 20.0
 
+# When nothing is to be played for this long, the process begins anew: what a day needs in memory, 200 MB,
+# would else stay until the end.
+FORGET_S = 60.0
+
 Key = tuple[str, str, str]  # Workspace, scenario, branch.
+Mark = tuple[tuple[int, int] | None, ...]  # Time and size of a database's files.
 
 
 @dataclass
@@ -44,6 +50,7 @@ class Player:
 
     home: Home
     _turn: Key = ("", "", "")
+    _idle: dict[str, Mark] = field(default_factory=dict)
     _failures: dict[Key, int] = field(default_factory=dict)
     _retry_at: dict[Key, float] = field(default_factory=dict)
 
@@ -60,10 +67,18 @@ class Player:
     def _playable(self) -> list[Clock]:
         found = []
         for workspace in self.home.workspaces():
+            # A class has many workspaces, and most are idle: those that have not changed are not opened.
+            mark = _mark(workspace.database)
+            if self._idle.get(workspace.name) == mark:
+                continue
             try:
-                found += clocks.clocks(workspace)
+                of_workspace = clocks.clocks(workspace)
             except (sqlite3.Error, OSError, FlightdeckError) as error:
                 log.debug("workspace %s can't be read: %s", workspace.name, error)
+                continue
+            found += of_workspace
+            if all(clock.state == "idle" for clock in of_workspace):
+                self._idle[workspace.name] = mark
         now = time.monotonic()
         return [
             clock
@@ -107,6 +122,18 @@ class Player:
             log.warning("clock of %s can't be stopped: %s", key, failure)
 
 
+def _mark(database: Path) -> Mark:
+    """Changes with every commit: in WAL mode that is at first written beside the database."""
+    found: list[tuple[int, int] | None] = []
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        try:
+            about = path.stat()
+            found.append((about.st_mtime_ns, about.st_size))
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
 def _key(clock: Clock) -> Key:
     return clock.workspace, clock.scenario, clock.branch
 
@@ -136,11 +163,21 @@ def _serve_alone(home: Home, every: Callable[[], object]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     threading.Thread(target=_beat, args=(home.root / "world.heartbeat", ending), daemon=True).start()
-    player = Player(home)
+    player, played_at = Player(home), time.monotonic()
     while not ending.is_set():
         every()
-        if not player.play_next():
-            ending.wait(POLL_S)
+        if player.play_next():
+            played_at = time.monotonic()
+            continue
+        ending.wait(POLL_S)
+        if "pandas" in sys.modules and time.monotonic() - played_at > FORGET_S and not ending.is_set():
+            _begin_anew()
+
+
+def _begin_anew() -> None:
+    """Become a fresh process, of the same id, so that whoever watches this one goes on watching."""
+    if os.name == "posix":  # elsewhere it would be another process, which nobody watches
+        os.execv(sys.executable, [sys.executable, "-m", "pipelines.production.world"])
 
 
 def _beat(heartbeat: Path, ending: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""The loop closed with real services: a model decays, is noticed, is retrained by notebooks, and recovers."""
+"""The loop closed, with real services: a model decays, is noticed, is retrained, and recovers."""
 
 from __future__ import annotations
 

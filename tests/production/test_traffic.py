@@ -16,7 +16,7 @@ from real_gateway import UNTIL_DAY, Gateway, collected, make_version, produce
 from pipelines.errors import Missing, Refused, Unavailable
 from pipelines.features import offline
 from pipelines.production import clock as clocks
-from pipelines.production import ledger, traffic
+from pipelines.production import day, ledger, traffic
 from pipelines.production.clock import Clock
 from pipelines.production.day import play_day
 from pipelines.production.worlds import open_world
@@ -161,13 +161,13 @@ def test_a_gateway_that_dies_in_mid_day_doubles_and_loses_nothing(
 
     # when it is back, and the day is played again
     own_gateway.restart()
-    day = play_day(deployed, failed)
+    played = play_day(deployed, failed)
 
     # then the log is that of a world in which nothing happened; only the errors remember it
     play(second, 1)
     assert ledger.log_hash(deployed, "fraud") == ledger.log_hash(second, "fraud")
     assert counts(deployed)[2] == 0
-    assert day.errors == failed.errors
+    assert played.errors == failed.errors
 
 
 def test_a_world_that_is_killed_in_mid_day_doubles_and_loses_nothing(
@@ -194,6 +194,28 @@ def test_a_world_that_is_killed_in_mid_day_doubles_and_loses_nothing(
     assert [day.requests for day in ledger.days(deployed, "fraud")] == [
         day.requests for day in ledger.days(second, "fraud")
     ]
+
+
+def test_a_defect_of_monitoring_leaves_a_day_unwatched_and_stops_nothing(
+    gateway: Gateway, deployed: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given monitoring that fails inside, then one that can't read its files
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    def lack(*_: object) -> None:
+        raise Unavailable("The log can't be read.", "Check the disk.")
+
+    monkeypatch.setattr(day.evening, "watch", fail)
+    played = play(deployed, 1)
+    assert ledger.days(deployed, "fraud")[-1].alerts is None
+    assert played.day == UNTIL_DAY + 1
+
+    # then what may be over soon is waited for: no day is lost to the diary
+    monkeypatch.setattr(day.evening, "watch", lack)
+    with pytest.raises(Unavailable, match="can't be read"):
+        play(deployed, 1)
+    assert now(deployed).day == UNTIL_DAY + 1
 
 
 def test_what_serves_must_know_this_world(gateway: Gateway, deployed: Workspace) -> None:

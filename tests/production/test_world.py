@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import page_samples as samples
@@ -103,3 +104,51 @@ def test_a_damaged_workspace_is_passed_over(three: list[Workspace], monkeypatch:
 def test_one_process_plays_a_home(tmp_path: Path) -> None:
     with world.FileLock(tmp_path / "world.lock"), pytest.raises(Refused, match="Another process plays"):
         world.serve(Home(tmp_path))
+
+
+def test_a_workspace_that_has_not_changed_is_not_opened_again(
+    three: list[Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given worlds that are all played
+    order = played(monkeypatch)
+    player = Player(three[0].home)
+    while player.play_next():
+        pass
+    player.play_next()
+    opened: list[str] = []
+    read = clocks.clocks
+
+    def watched(workspace: Workspace) -> list[Clock]:
+        opened.append(workspace.name)
+        return read(workspace)
+
+    monkeypatch.setattr(clocks, "clocks", watched)
+
+    # when they are looked at again, then none is opened until somebody asks one to go on
+    assert not player.play_next()
+    assert opened == []
+    clocks.advance(three[1], "fraud", 1)
+    opened.clear()
+    assert player.play_next()
+    assert opened == ["bob"]
+    assert order[-1] == "bob"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process can't become another")
+def test_it_lets_go_of_its_memory_when_nothing_is_to_be_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a service that has played, which pandas shows, and that has waited long enough
+    asked: list[list[str]] = []
+
+    def become(_program: str, words: list[str]) -> None:
+        asked.append(words)
+        raise SystemExit
+
+    monkeypatch.setattr(world.os, "execv", become)
+    monkeypatch.setattr(world, "FORGET_S", -1.0)
+    monkeypatch.setattr(world, "POLL_S", 0.001)
+    monkeypatch.setattr(world.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit):
+        world.serve(Home(tmp_path))
+    assert asked[0][1:] == ["-m", "pipelines.production.world"]
