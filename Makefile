@@ -5,6 +5,8 @@ PY := .venv/bin/python
 PYTEST ?=
 # More words for the command line, for example: make run ARGS="--port 8000"
 ARGS ?=
+# Where `make pictures` puts them.
+PICTURES ?= test-results/pictures
 
 # Which Chromium or Chrome the browser tests drive: CHROMIUM, or the first that is found.
 browser = $$($(PY) -c 'from pipelines.doctor import find_browser; print(find_browser() or "")')
@@ -24,7 +26,7 @@ compile = UV_PYTHON_DOWNLOADS=never $(PY) -m uv pip compile --quiet --universal 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deep lab check bench lock browser
+.PHONY: help install run test test-deep lab check pictures bench lock browser
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -47,6 +49,10 @@ check: .venv/.tests-installed ## Check form, style and types of the code
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+
+pictures: .venv/.tests-installed browser ## Take pictures of every room; ADDRESS=… of one that runs
+	@CHROMIUM="$(browser)" PYTHONPATH="$(CURDIR):$(CURDIR)/tests" $(PY) tests/browser/screenshots.py \
+		$(PICTURES) $(if $(ADDRESS),--url $(ADDRESS))
 
 bench: .venv/.installed ## Measure against the plain tools, and print where the time goes
 	@$(PY) -m pipelines bench notebooks $(ARGS)
