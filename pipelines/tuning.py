@@ -161,7 +161,7 @@ def _default(params: Tune) -> Train:
 # Lowest, highest, and whether a step near the low end matters as much as a larger one near the high end.
 _SPACE: dict[str, dict[str, tuple[float, float, bool]]] = {
     "logistic": {"regularisation": (0.001, 100.0, True)},
-    "forest": {"trees": (20, 300, True), "max_depth": (2, 16, False)},
+    "forest": {"trees": (20, 150, True), "max_depth": (2, 12, False)},
     "boosting": {"trees": (20, 300, True), "max_depth": (2, 10, False), "learning_rate": (0.01, 0.3, True)},
 }
 
