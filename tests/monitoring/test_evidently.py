@@ -1,4 +1,4 @@
-"""Our scores beside Evidently's: equal to 1e-9, with the same methods and verdicts, in its own environment."""
+"""Our scores beside Evidently's, in its own environment: the same methods, scores and verdicts."""
 
 from __future__ import annotations
 
