@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import page_samples as samples
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import passing
+from pages.parts import passing, watch
 from pipelines.monitoring import alerts, diary
 from pipelines.monitoring.report import monitor
+from pipelines.scenarios import find_scenario
 from pipelines.settings import REPOSITORY, settings
 from pipelines.workspace import Workspace, open_workspace
 
@@ -91,6 +93,25 @@ def test_a_decayed_model_is_said_with_its_alerts_and_they_can_be_acknowledged(wo
     # then it asks for nobody any more
     assert sum(button.label == "Acknowledge" for button in app.button) == before - 1
     assert [each.state for each in alerts.open_alerts(workspace, "fraud")].count("acknowledged") == 1
+
+
+def test_a_new_version_is_not_blamed_for_the_one_before(workspace: Workspace) -> None:
+    # given an alert on version 1, and version 2 promoted after it
+    run = samples.completed(workspace)
+    samples.answered(workspace, 86)
+    report = monitor(workspace, "fraud", 86, resamples=30)
+    report["performance"]["metrics"]["alert_precision"] = 0.04
+    report["performance"]["intervals"]["alert_precision"] = [0.01, 0.08]
+    diary.keep(workspace, "fraud", "main", report)
+    alerts.update(workspace, "fraud", "main", report)
+    assert "it was " in show().title[0].value
+    second = samples.completed(workspace, version=2)
+    assert run.run_id != second.run_id
+    # when, where days pass by themselves, none has passed since
+    found = watch.headline(replace(watch.look(workspace, find_scenario("fraud")), reports=[report]))
+    # then
+    assert found[0] == "Day 86: version 2 has taken over"
+    assert "version 1" in found[1]
 
 
 def test_a_column_can_be_looked_at(workspace: Workspace) -> None:

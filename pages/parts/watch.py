@@ -58,7 +58,9 @@ class Facts:
     @property
     def decayed(self) -> Alert | None:
         """The alert that says that the model is worse."""
-        return next((each for each in self.open if each.rule == "performance"), None)
+        return next(
+            (each for each in self.open if each.rule == "performance" and each.version == self.champion), None
+        )
 
 
 def look(workspace: Workspace, scenario: Scenario) -> Facts:
@@ -104,6 +106,12 @@ def headline(facts: Facts) -> tuple[str, str]:
             f"Version {facts.champion} waits for its first {scenario.event}",
             f"Nothing has been sent yet. As {scenario.events} come in, you see here whether they are what it "
             "learnt from, and, once labels come, whether it is right.",
+        )
+    if report["version"] != facts.champion:
+        return (
+            f"Day {report['day']}: version {facts.champion} has taken over",
+            f"Its labels come {scenario.label_delay_days} days after its first {scenario.events}; what is "
+            f"measured below is version {report['version']}.",
         )
     found = report["performance"]["metrics"]["alert_precision"]
     promised = report["performance"]["promised"]["metrics"]["alert_precision"]

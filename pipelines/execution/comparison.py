@@ -166,11 +166,13 @@ def _measured(report: Mapping[str, Any], name: str) -> tuple[float, float | None
 
 
 def _outputs(a: Path, b: Path) -> list[Output]:
-    return [
+    found = [
         Output(step.name, artifact.name, _digest(a, step.name, artifact), _digest(b, step.name, artifact))
         for step in LIFECYCLE
         for artifact in step.outputs
     ]
+    # What is made on demand, and was asked for in neither, is no difference.
+    return [each for each in found if each.a is not None or each.b is not None]
 
 
 def _digest(folder: Path, step: str, artifact: Artifact) -> str | None:

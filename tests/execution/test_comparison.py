@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.errors import Damaged
 from pipelines.execution.comparison import Measured, compare
+from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import write_json
 from pipelines.workspace import Workspace
 
@@ -23,7 +24,7 @@ def test_a_run_beside_itself_differs_in_nothing(workspace: Workspace) -> None:
     assert not any(each.differs for each in [*found.params, *found.facts, *found.libraries])
     assert all(each.equal for each in found.outputs)
     assert all(each.overlap for each in found.metrics)
-    assert [each.name for each in found.seconds] == list(samples.SECONDS)
+    assert [each.name for each in found.seconds] == list(LIFECYCLE.road)
     for each in found.distributions:
         assert each.a == pytest.approx(each.b)
         assert each.a.sum() == pytest.approx(1)
