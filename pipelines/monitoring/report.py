@@ -224,6 +224,8 @@ def _drift(
     calendar = {each.name for each in scenario.features if isinstance(each, Calendar)}
     whole = window["day"].nunique() % WEEK_DAYS == 0
     of_champion = window[window["version"] == reference.version]
+    if not len(of_champion):
+        names.remove(SCORE)  # a version that has answered nothing yet has no scores to compare
     current = window.assign(**{SCORE: window[SCORE].where(window["version"] == reference.version)})
     found = compare(reference.features, current, columns=names, method=method)
     columns = []

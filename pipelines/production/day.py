@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipelines import promotion
-from pipelines.errors import FlightdeckError, Refused
+from pipelines.errors import FlightdeckError, Missing, Refused
 from pipelines.production import clock as clocks
 from pipelines.production import evening, ledger, traffic
 from pipelines.production.champion import read_champion
@@ -55,9 +55,12 @@ def play_day(workspace: Workspace, clock: Clock, alive: Callable[[], object] = l
 
 
 def _watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any] | None:
-    """What monitoring says; a defect of its own leaves a day unwatched, and stops no traffic."""
+    """What monitoring says; without anything to compare with, or by a defect, a day is left unwatched."""
     try:
         return evening.watch(workspace, clock)
+    except Missing as error:
+        log.warning("day %d of %s in '%s': %s", clock.day, clock.scenario, workspace.name, error)
+        return None
     except (FlightdeckError, sqlite3.Error, OSError):
         raise
     except Exception:
