@@ -15,10 +15,10 @@ import papermill
 import pytest
 
 from pipelines import promotion, registry
-from pipelines.artifacts import read_artifact
+from pipelines.artifacts import digest, read_artifact
 from pipelines.execution import runner
 from pipelines.figures import PLOTLY_MIMETYPE
-from pipelines.lifecycle import DEPLOYMENT, EVALUATION, LIFECYCLE
+from pipelines.lifecycle import CLEANING, DEPLOYMENT, EVALUATION, EVENTS, FEATURES, LIFECYCLE, SNAPSHOT
 from pipelines.mlflow_server import call
 from pipelines.run import Run, create_run
 from pipelines.settings import NOTEBOOKS, REPOSITORY
@@ -289,6 +289,10 @@ def test_readings_are_computed_from_this_run(done):
     card = json.loads((folder / "model" / "model.json").read_text())
 
     assert f"seed {run.seed}" in said(executed(*done, "ingest"))
+    snapshot = json.loads((folder / SNAPSHOT.path).read_text())
+    assert "all passed" in said(executed(*done, "validate"))
+    assert f"{snapshot['rows']:,} of" in said(executed(*done, "clean"))
+    assert f"are now version 1, commit {snapshot['commit'][:8]}" in said(executed(*done, "version"))
     assert "equal to the last bit" in said(executed(*done, "features"))
     assert f"{card['train']['rows']:,}" in said(executed(*done, "train"))
     assert report["summary"] in said(executed(*done, "evaluate"))
@@ -327,6 +331,45 @@ def test_mlflow_holds_what_the_notebooks_found(done):
     assert kept["clean"]["rows"] == kept["features"]["rows"]
     assert kept["train", "input"] == "features"
     assert registry.version(workspace.name, run.scenario, 1).run_id == run.run_id
+
+
+@pytest.mark.road
+@on_one_world
+def test_a_past_version_gives_the_same_rows_downstream(done):
+    # given a run that would collect other events, but takes up the version that the first one kept
+    workspace, run = done
+    steps = ["ingest", "validate", "clean", "version", "features"]
+    params = {"ingest": {"version": 1, "until_day": 80, "damaged": 0.2}}
+    again = create_run(workspace, run.scenario, params, seed=9, steps=steps)
+    first, second = (workspace.run_folder(each.run_id) for each in (run, again))
+
+    outcomes = [runner.run_step(second, name) for name in steps]
+
+    assert [outcome.status for outcome in outcomes] == ["completed"] * len(steps), outcomes
+    for artifact in (EVENTS, SNAPSHOT, FEATURES):
+        assert digest(artifact, first / artifact.path) == digest(artifact, second / artifact.path)
+    assert read_artifact(CLEANING, second / CLEANING.path)["repairs"] == []
+    assert "were kept before, as version 1" in said(executed(workspace, again, "version"))
+
+
+@pytest.mark.road
+@on_one_world
+def test_a_bad_batch_stops_the_run_after_its_report_was_shown(done):
+    workspace, run = done
+    bad = create_run(
+        workspace, run.scenario, {"ingest": {"mishap": "unit"}}, seed=2, steps=["ingest", "validate"]
+    )
+    folder = workspace.run_folder(bad.run_id)
+
+    outcomes = [runner.run_step(folder, name) for name in bad.steps]
+
+    assert [outcome.status for outcome in outcomes] == ["completed", "failed"]
+    assert "Column 'mean_radius' is above 60 pixels in" in outcomes[1].cause
+    assert "(row " in outcomes[1].cause
+    shown = executed(workspace, bad, "validate")
+    assert "1 failed" in said(shown) or "2 failed" in said(shown)
+    assert sum(PLOTLY_MIMETYPE in output.get("data", {}) for output in outputs(shown)) == 2
+    assert not (folder / "reports" / "validation.json").exists()
 
 
 @pytest.mark.road

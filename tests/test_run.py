@@ -73,18 +73,18 @@ def test_a_refused_run_leaves_nothing_behind(
 
 def test_a_run_takes_from_its_base_only_what_it_needs(workspace: Workspace) -> None:
     base = create_run(workspace, "fraud")
-    pretend_done(workspace.run_folder(base.run_id), "ingest", "features", "train")
+    pretend_done(workspace.run_folder(base.run_id), "ingest", "validate", "clean", "features", "train")
     run = create_run(workspace, "fraud", steps=["evaluate"], base=base.run_id)
     folder = workspace.run_folder(run.run_id)
     assert (folder / "model" / "model.json").read_text() == "train"
     assert (folder / "data" / "features.parquet").is_file()
-    assert not (folder / "reports").exists()
+    assert not (folder / "reports" / "evaluation.json").exists()
 
 
 def test_a_base_whose_step_was_never_completed_is_refused(workspace: Workspace) -> None:
     base = create_run(workspace, "fraud")
     pretend_done(workspace.run_folder(base.run_id), "ingest")
-    with pytest.raises(Refused, match="'features' has not been completed"):
+    with pytest.raises(Refused, match="'validate' has not been completed"):
         create_run(workspace, "fraud", steps=["train"], base=base.run_id)
     with pytest.raises(Missing):
         create_run(workspace, "fraud", steps=["train"], base="20200101-000000-aaaaaa")

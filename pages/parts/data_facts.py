@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from pages.parts.launch import start
-from pages.parts.record import Record, artifact_path, newest_records, params_of
+from pages.parts.record import Record, artifact_path, newest_records, params_of, read_record
 from pages.parts.words import clock, plain, several, share
 from pipelines import cleaning, validation, versioning
 from pipelines.errors import FlightdeckError
@@ -185,10 +185,10 @@ def quiet(checks: list[validation.Check]) -> pd.DataFrame:
 def table(versions: list[versioning.DataVersion]) -> pd.DataFrame:
     """The versions, newest first."""
     rows = [
-        (each.number, clock(each.at), f"{each.rows:,}", each.days, each.digest[:8], each.note or "—")
+        (each.number, clock(each.at), f"{each.rows:,}", each.digest[:8], each.note or "—")
         for each in reversed(versions)
     ]
-    return pd.DataFrame(rows, columns=["Version", "Kept", "Rows", "Days", "Digest", "Note"]).map(plain)
+    return pd.DataFrame(rows, columns=["Version", "Kept", "Rows", "Digest", "Note"]).map(plain)
 
 
 def difference(change: versioning.Comparison, scenario: Scenario) -> str:
@@ -247,10 +247,15 @@ def snapshot(workspace: Workspace, facts: Facts) -> Run:
 
 
 def train_on(workspace: Workspace, facts: Facts, number: int) -> Run:
-    """The whole road on a past version of the data."""
-    params = params_of(facts.record)
-    params["ingest"] |= {"version": number}
-    seed = facts.record.run.seed if facts.record else 1
+    """The whole road on a past version of the data; the world is that of the run that kept it."""
+    version = versioning.find_version(workspace, facts.scenario.name, number)
+    params, seed = params_of(facts.record), facts.record.run.seed if facts.record else 1
+    try:
+        kept_by = read_record(workspace, version.run_id)
+        params["ingest"], seed = params_of(kept_by)["ingest"], kept_by.run.seed
+    except FlightdeckError:
+        pass  # Its run was deleted; the rows are the same all the same.
+    params["ingest"] |= {"version": number, "mishap": "none"}
     return start(workspace, facts.scenario, params, LIFECYCLE.road, seed=seed)
 
 

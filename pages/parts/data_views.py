@@ -9,7 +9,7 @@ import streamlit as st
 from pages.parts import data_facts, rooms
 from pages.parts.data_facts import VIEWS, Facts
 from pages.parts.frame import note, problems_shown, show, show_problem
-from pages.parts.words import plain
+from pages.parts.words import plain, several
 from pipelines import validation, versioning
 from pipelines.scenarios.scenario import Column
 from pipelines.tasks import data_plots
@@ -103,13 +103,11 @@ def draw_repairs(facts: Facts) -> None:
     for repair in facts.repairs:
         where = f"{repair.column}: {repair.what}" if repair.column else repair.what.capitalize()
         with st.container(gap="xxsmall"):
-            st.markdown(f"**{plain(where)}** in {repair.rows:,} rows: {plain(repair.how)}.")
-            if repair.event_id is not None and repair.before:
-                example = (
-                    f"{repair.before} became {repair.after}" if repair.after != "left out" else "left out"
-                )
-                was = f", which was {repair.before}" if repair.after == "left out" and repair.column else ""
-                note(f"For example event {repair.event_id}{plain(was)}: {plain(example)}.")
+            count = several(repair.rows, "row", "rows")
+            st.markdown(f"**{plain(where)}** in {count}: {plain(repair.how)}.")
+            if repair.event_id is not None and repair.column:
+                after = "left out" if repair.after == "left out" else f"now {repair.after}"
+                note(f"For example event {repair.event_id}: {plain(repair.before)}, {plain(after)}.")
 
 
 def draw_versions(workspace: Workspace, facts: Facts) -> None:
@@ -194,10 +192,6 @@ def _choose_number(facts: Facts, view: str) -> Column | None:
         return numbers[names[0]]
     chosen = st.selectbox("Column", names, first, key=f"number:{view}", width=220)
     return numbers[chosen]
-
-
-def _became(after: str) -> str:
-    return "left out" if after == "left out" else f"now {plain(after)}"
 
 
 def _empty(title: str, words: str) -> None:

@@ -161,6 +161,8 @@ def repairs(report: Mapping[str, Any]) -> Figure:
         return figure
     names = [f"{each['column']}: {each['what']}" if each["column"] else each["what"] for each in done]
     figures.bars(figure, names, [each["rows"] for each in done], level=True)
+    if done[0]["rows"] < 5:
+        figure.update_xaxes(dtick=1)  # there is no half row
     figures.describe_as(
         figure,
         " ".join(

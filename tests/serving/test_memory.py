@@ -11,7 +11,7 @@ from real_gateway import collected
 
 from pipelines.errors import BadInput, Missing, Refused
 from pipelines.features import offline
-from pipelines.lifecycle import EVENTS
+from pipelines.lifecycle import EVENTS, LIFECYCLE
 from pipelines.run import create_run
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
@@ -200,12 +200,16 @@ def test_the_world_is_that_of_the_run_that_collected(workspace: Workspace, tmp_p
     # given a run that ingested, and one that begins with its events but has other params
     first = create_run(workspace, "fraud", {"ingest": {"size": "small"}}, seed=3)
     folder = workspace.run_folder(first.run_id)
-    for name in ("ingest", "features"):
+    for name in ("ingest", "validate", "clean", "version", "features"):
         (folder / "steps" / name).mkdir(parents=True)
         (folder / "steps" / name / "done.json").write_text("{}")
     (folder / EVENTS.path).parent.mkdir()
     collected(until_day=BEFORE_DAY).to_parquet(folder / EVENTS.path, index=False)
-    (folder / "data" / "features.parquet").write_bytes(b"")
+    for name in ("ingest", "validate", "clean", "version", "features"):
+        for artifact in LIFECYCLE.step(name).outputs:
+            if artifact != EVENTS:
+                (folder / artifact.path).parent.mkdir(exist_ok=True)
+                (folder / artifact.path).write_bytes(b"")
     later = ["train", "evaluate", "register", "deploy"]
     second = create_run(workspace, "fraud", seed=4, steps=later, base=first.run_id)
 
