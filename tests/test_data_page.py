@@ -69,7 +69,7 @@ def test_what_the_columns_mean_stands_with_unit_and_bounds(workspace: Workspace)
     app = show("data")
     (table,) = (each.value for each in app.table)
     amount = table[table["Column"] == "amount"].iloc[0]
-    assert amount.tolist()[1:] == ["What was paid\\.", "EUR", "0 to 10,000"]
+    assert amount.tolist()[1:] == ["What was paid.", "EUR", "0 to 10,000"]
     assert "simulated in every world" in words(app)
 
 
