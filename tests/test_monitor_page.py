@@ -10,7 +10,7 @@ import page_samples as samples
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import passing, watch
+from pages.parts import watch
 from pipelines.monitoring import alerts, diary
 from pipelines.monitoring.report import monitor
 from pipelines.scenarios import find_scenario
@@ -134,12 +134,6 @@ def test_a_run_that_goes_on_can_be_watched(workspace: Workspace) -> None:
     samples.completed(workspace)
     samples.running(workspace)
     assert primaries(show()) == ["Watch the run"]
-
-
-def test_time_is_not_offered_where_the_world_can_not_be_played(workspace: Workspace) -> None:
-    samples.completed(workspace)
-    if not passing.can_pass(workspace):
-        assert primaries(show()) == ["Send payments by hand"]
 
 
 def test_two_files_are_compared_in_their_own_view(workspace: Workspace) -> None:
