@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import page_samples as samples
@@ -12,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from test_pages import TIMEOUT_S, address, press, show, words
 
 from pages.parts import beside, experiments, models, verdict
-from pipelines import tracking
+from pipelines import mlflow_server
+from pipelines.errors import Missing
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import Run, write_json
 from pipelines.scenarios.fraud import FRAUD
@@ -33,7 +35,10 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
 @pytest.fixture
 def tracked(mlflow: str, workspace: Workspace) -> Workspace:
     """The same, with an MLflow that knows nothing of it yet."""
-    tracking.forget(workspace.name)
+    with suppress(Missing):
+        mlflow_server._send(
+            "DELETE", f"/api/3.0/mlflow/workspaces/{workspace.name}", params={"mode": "CASCADE"}
+        )
     return workspace
 
 
@@ -62,7 +67,11 @@ def worse(workspace: Workspace, run: Run, by: float = 0.3) -> None:
 # Train.
 
 
-def test_train_without_mlflow_says_so_and_keeps_what_is_on_disk(workspace: Workspace) -> None:
+def test_train_without_mlflow_says_so_and_keeps_what_is_on_disk(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    monkeypatch.setenv("FLIGHTDECK_MLFLOW_PORT", str(free_port))
+    settings.cache_clear()
     samples.completed(workspace)
     app = show("train")
     assert "MLflow is not answering" in words(app).replace("\\", "")
