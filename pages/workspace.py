@@ -86,7 +86,8 @@ def draw_removed(workspace: Workspace, removed: list[aside.Removed]) -> None:
                     st.rerun()
     frame.note("To take back the last promotion of a version instead, roll back: your runs stay as they are.")
     st.code("python -m pipelines rollback fraud", language=None, wrap_lines=True)
-    st.page_link(rooms.file_of(rooms.DEPLOY), label="Roll back in Deploy", icon=":material/arrow_forward:")
+    if st.button("Roll back in Deploy", type="tertiary", icon=":material/arrow_forward:"):
+        st.switch_page(rooms.file_of(rooms.DEPLOY))
 
 
 def draw_backups(workspace: Workspace) -> None:

@@ -260,11 +260,11 @@ def test_make_run_starts_everything_and_ending_make_ends_it(tmp_path):
         assert record is not None
         processes = started.marked(record.mark)
 
-        # then all four answer where it says
+        # then all five run, and answer where it says
         for url in (chosen.app_url, chosen.gateway_url, chosen.mlflow_url):
             assert url in said
         assert {entry.state for entry in record.services.values()} == {"running"}
-        assert len(record.services) == 4
+        assert len(record.services) == 5
     finally:
         running.send_signal(signal.SIGTERM)
         said, _ = running.communicate(timeout=60)

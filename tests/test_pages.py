@@ -30,6 +30,8 @@ TIMEOUT_S = 60
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """The workspace that pages open, in a home of this test's own; neither MLflow nor gateway answer."""
     monkeypatch.setenv("FLIGHTDECK_HOME", str(tmp_path))
+    for name in ("FLIGHTDECK_MLFLOW_PORT", "FLIGHTDECK_GATEWAY_PORT"):
+        monkeypatch.setenv(name, str(free_port()))
     settings.cache_clear()
     yield open_workspace()
     settings.cache_clear()

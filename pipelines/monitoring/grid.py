@@ -33,6 +33,8 @@ MOST_SORTED = 2_000_000
 # Cells that are looked into are divided so that a piece holds about so many values.
 A_PIECE = 8
 MOST_LOOKS = 3  # How often cells are chosen for the largest gap; each look reads the values once more.
+# Closer together than this, values are one: the number of cells a unit would not be finite.
+SMALLEST_SPAN = 1e-290
 BLOCK = 2**16  # Values placed at once: half a megabyte for each of the arrays this takes, for the same cache.
 
 
@@ -120,7 +122,7 @@ class Gap:
         self._low = min(reference.low, current.low) / 2
         span = max(reference.high, current.high) / 2 - self._low
         self._many = _cells_for(max(self._steps))
-        self._scale = self._many / span if span > 0 else 1.0
+        self._scale = self._many / span if span > SMALLEST_SPAN else 1.0
         # Numbers of few decimals get a cell for each that may occur, and lie where it begins.
         self._listed = False
         if reference.decimals is not None and current.decimals is not None:

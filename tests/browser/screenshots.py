@@ -127,11 +127,10 @@ def fill(workspace: Workspace, state: str) -> None:
 
 def views(workspace: Workspace | None) -> dict[str, str]:
     """Addresses by the picture's name: every room, and rooms that have more than one face."""
-    found = {room.name: room.address for room in rooms.ROOMS if rooms.is_there(room.name)}
+    found = {room.name: room.address for room in rooms.ROOMS}
     found[rooms.HOME] = ""  # the app opens there, and knows no other address of it
     found["params"] = "notebooks-room?view=params&step=train"
-    if rooms.is_there(rooms.DEPLOY):
-        found["ask"] = "deploy-room?view=ask"
+    found["ask"] = "deploy-room?view=ask"
     known = workspace.run_ids() if workspace else []
     runs = sorted(run for run in known if workspace and (workspace.runs / run / "reports").is_dir())
     if runs:

@@ -31,7 +31,7 @@ def test_a_worker_killed_at_any_moment_loses_nothing(worker: Worker, workspace: 
     # then the run ends well, every output is whole, and it made one version
     assert wait_for(workspace, run.run_id, lambda state: state.finished).status == "completed"
     folder = workspace.run_folder(run.run_id)
-    for step in LIFECYCLE:
+    for step in map(LIFECYCLE.step, LIFECYCLE.road):
         for artifact in step.outputs:
             assert digest(artifact, folder / artifact.path)
     assert len(versions(workspace.name, "biopsies")) == 1
