@@ -26,8 +26,9 @@ from pipelines.workspace import Workspace
 
 POLICIES = ("never",)
 LOOK_S = 0.1
-# A day that can't be played this long will not be: whoever waits is told why.
-PATIENCE_S = 90.0
+# A day that can't be played this long will not be: whoever waits is told why. One that is being played
+# may take as long as a busy machine needs.
+PATIENCE_S, LONGEST_DAY_S = 90.0, 900.0
 
 
 @dataclass(frozen=True)
@@ -195,9 +196,10 @@ def _play(workspace: Workspace, clock: Clock, tell: Callable[[str], object]) -> 
         if now.day >= told + 10 or (now.day != told and now.day == now.target_day):
             told = now.day
             tell(f"day {now.day} of {now.target_day}")
-        if time.monotonic() - moved_at > PATIENCE_S:
-            if now.problem:
-                raise Unavailable(f"Day {now.day} can't be played: {now.problem}", now.hint)
+        waited_s = time.monotonic() - moved_at
+        if now.problem and waited_s > PATIENCE_S:
+            raise Unavailable(f"Day {now.day} can't be played: {now.problem}", now.hint)
+        if waited_s > LONGEST_DAY_S:
             raise Unavailable(f"Day {now.day} is not played.", "See world.log in the home's folder logs.")
         clock = now
     return clock

@@ -38,7 +38,7 @@ RETRY_S, LONGEST_RETRY_S = 1.0, 20.0
 
 # When nothing is to be played for this long, the process begins anew: what a day needs in memory, 200 MB,
 # would else stay until the end.
-FORGET_S = 60.0
+FORGET_S = 180.0
 
 Key = tuple[str, str, str]  # Workspace, scenario, branch.
 Mark = tuple[tuple[int, int] | None, ...]  # Time and size of a database's files.
