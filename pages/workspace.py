@@ -63,8 +63,11 @@ def draw_disk(workspace: Workspace, busy: bool) -> None:
         return
     if busy:
         st.rerun()
-    if not found.parts:
-        frame.note("There is nothing here yet.")
+    if not any(part.name == "runs" for part in found.parts):
+        with st.container(border=True, height=230, vertical_alignment="center"):
+            st.markdown("**Here will be what takes your disk**", text_alignment="center")
+            frame.note("Runs, versions of data, models, backups: largest first.", centred=True)
+        st.code(str(workspace.root), language=None, wrap_lines=True)
         return
     frame.show(kept.figure(found), key="disk")
     shared = " *Shared by all workspaces of this home." if any(part.shared for part in found.parts) else ""

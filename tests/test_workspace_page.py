@@ -46,6 +46,10 @@ def test_the_page_shows_before_it_has_counted_and_then_what_it_counted(workspace
     assert str(workspace.root) in words(app)
 
 
+def test_an_empty_workspace_says_what_will_be_here(workspace: Workspace) -> None:
+    until(show("workspace"), lambda app: "Here will be what takes your disk" in words(app))
+
+
 def test_a_backup_is_made_restored_and_undone_on_the_page(workspace: Workspace) -> None:
     # given
     run = samples.completed(workspace)

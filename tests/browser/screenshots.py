@@ -23,6 +23,7 @@ from urllib.parse import urlencode, urlsplit
 
 import page_samples as samples
 from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import TimeoutError as Late
 
 from pages.parts import rooms
 from pipelines.doctor import find_browser
@@ -47,7 +48,7 @@ THEMES = ("light", "dark")
 STATES = ("empty", "running", "failed", "full")
 LOCAL = {LOOPBACK, "localhost", None}
 START_S = 90
-READY_MS = 30_000
+READY_MS = 90_000
 SETTLED_MS = 1200  # A plot's last drawing comes a moment after its data.
 # Streamlit's own browser code tries its server's addresses below the page's first, and finds them above.
 EXPECTED_ERROR = "404"
@@ -68,7 +69,7 @@ class Findings:
     def lines(self) -> Iterator[str]:
         yield from (f"asked outside this machine: {host}" for host in sorted(self.hosts))
         yield from (f"wider than its window: {name}" for name in self.wide)
-        yield from (f"has no title: {name}" for name in self.untitled)
+        yield from (f"did not come to rest with a title: {name}" for name in self.untitled)
         yield from (f"error in the browser: {error}" for error in self.errors)
 
 
@@ -187,11 +188,12 @@ def shoot(
                 page = context.new_page()
                 watch(page, findings, name)
                 page.goto(f"{url}/{path}")
-                settle(page)
+                try:
+                    settle(page)
+                except Late:
+                    findings.untitled.append(name)
                 if page.evaluate("document.documentElement.scrollWidth") > width:
                     findings.wide.append(name)
-                if not page.locator("h1").first.inner_text().strip():
-                    findings.untitled.append(name)
                 page.screenshot(path=folder / f"{name}.png")
                 page.close()
             context.close()

@@ -14,6 +14,7 @@ from typing import Any
 import page_samples as samples
 import pytest
 
+from pipelines import versioning
 from pipelines.errors import BadInput, Damaged, FlightdeckError, Missing, Refused
 from pipelines.keeping import aside, manifest, packing, unpacking
 from pipelines.workspace import APP_SCHEMA, Workspace
@@ -258,3 +259,39 @@ def test_tables_that_are_none_are_found(workspace: Workspace, backup: Path) -> N
         stored["files"]["workspace/app.db"] = entry
 
     refuse(workspace, changed(backup, describe=describe, entries=swap), Damaged, "no database")
+
+
+def test_rows_of_data_versions_come_back_and_are_what_their_names_say(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    # given a version of data, whose rows lie outside the workspace
+    run = samples.completed(workspace)
+    kept = versioning.versions(workspace, "fraud") or [
+        versioning.take(
+            workspace, "fraud", workspace.run_folder(run.run_id) / "data/events.parquet", "d" * 16
+        )
+    ]
+    packing.back_up(workspace, tmp_path / "me.zip")
+    (content,) = packing.snapshots(workspace)
+    # when they are lost
+    aside.reset(workspace)
+    content.unlink()
+    aside.restore(workspace, tmp_path / "me.zip")
+    # then
+    assert versioning.versions(workspace, "fraud") == kept
+    assert len(versioning.read_version(workspace, "fraud", kept[0].number)) == kept[0].rows
+
+
+def test_rows_under_anothers_name_are_refused(tmp_path: Path) -> None:
+    # given rows that others would come to share
+    content = b"rows"
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    good = tmp_path / "good" / "files" / "md5" / md5[:2] / md5[2:]
+    bad = tmp_path / "bad" / "files" / "md5" / "00" / ("0" * 30)
+    for path in (good, bad):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    # when, then
+    aside._check_snapshots(tmp_path / "good")
+    with pytest.raises(BadInput, match="their name says"):
+        aside._check_snapshots(tmp_path / "bad")
