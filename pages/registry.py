@@ -106,10 +106,10 @@ def draw_first(workspace: Workspace, scenario: Scenario, shelf: versions.Shelf) 
 
 def draw_next(scenario: Scenario, opened: versions.Entry) -> None:
     query = {"scenario": scenario.name}
-    if opened.role:
+    if opened.role in ("champion", "canary"):
         if st.button("See what serves", type="primary", icon=":material/arrow_forward:"):
             st.switch_page(rooms.file_of(rooms.DEPLOY), query_params=query)
-        st.markdown(f"Version {opened.number} is in use already.", width="content")
+        st.markdown(f"Version {opened.number} answers requests.", width="content")
     elif opened.gate == "passed":
         if st.button(f"Deploy version {opened.number}", type="primary", icon=":material/rocket_launch:"):
             version = {"version": str(opened.number)}
