@@ -10,8 +10,8 @@
 FROM python:3.11.14-slim-bookworm AS libraries
 WORKDIR /build
 COPY requirements.txt ./
-# The file names every library with its version, so nothing is left to be resolved. Other programs' tests
-# are a tenth of all that they install.
+# The file names every library with its version, so nothing is left to be resolved. The libraries' own tests
+# stay out.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python -m venv /opt/venv \
     && /opt/venv/bin/python -m pip install --no-cache-dir --no-deps --requirement requirements.txt \

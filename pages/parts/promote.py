@@ -6,6 +6,7 @@ address alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -169,9 +170,8 @@ def _promote(workspace: Workspace, facts: Facts, choice: Choice) -> None:
     )
 
 
-def _do(act: object) -> None:
+def _do(act: Callable[[], object]) -> None:
     """Do it and show the page anew; what was refused is kept until it was shown."""
-    assert callable(act)
     try:
         act()
     except FlightdeckError as error:
