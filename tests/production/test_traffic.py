@@ -233,6 +233,7 @@ def test_what_serves_must_know_this_world(gateway: Gateway, deployed: Workspace)
 
     # rolled back, it goes on
     promote(deployed, "fraud", 1, stage="production", reason="back")
+    client.wait_until_serving(deployed.name, "fraud", 1)
     play_day(deployed, clock)
     assert now(deployed).day == UNTIL_DAY + 1
 
