@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,9 @@ import pytest
 from pipelines.services.programs import services_of, shared_environment
 from pipelines.settings import LOOPBACK, NO_TELEMETRY, REPOSITORY, SINGLE_THREAD, Settings, settings
 from pipelines.workspace import Home, Workspace, open_home, open_workspace
+
+if TYPE_CHECKING:
+    from real_gateway import Gateway
 
 # Set before any test imports a library that reads it.
 os.environ.update(SINGLE_THREAD | NO_TELEMETRY)
@@ -55,6 +59,16 @@ def mlflow(own_settings: Settings) -> Iterator[str]:
         yield own_settings.mlflow_url
     finally:
         stop(process)
+
+
+@pytest.fixture(scope="session")
+def gateway(home: Home, mlflow: str) -> Iterator[Gateway]:
+    """A gateway over the home that all tests share, on the port that settings name."""
+    from real_gateway import Gateway  # here, because it imports what the variables above are for
+
+    running = Gateway(home, settings().gateway_port)
+    yield running
+    running.stop()
 
 
 @pytest.fixture

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from real_gateway import Gateway, make_version, produce
+from real_gateway import make_version, produce
 
-from pipelines.settings import settings
 from pipelines.workspace import Home, Workspace, open_workspace
-
-
-@pytest.fixture(scope="session")
-def gateway(home: Home, mlflow: str) -> Iterator[Gateway]:
-    """A gateway over the home that all tests share, on the port that settings name."""
-    running = Gateway(home, settings().gateway_port)
-    yield running
-    running.stop()
 
 
 def new_deployed(home: Home) -> Workspace:
