@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipelines import promotion
-from pipelines.errors import FlightdeckError, Missing, Refused
+from pipelines.errors import FlightdeckError, Missing, Refused, Unavailable
 from pipelines.production import clock as clocks
 from pipelines.production import evening, ledger, traffic
 from pipelines.production.champion import read_champion
@@ -20,19 +21,30 @@ from pipelines.production.clock import Clock
 from pipelines.production.worlds import open_world
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import read_happened
+from pipelines.serving import client
 from pipelines.serving.jobs import nothing_promoted
 from pipelines.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+# A version and the history that its features need are loaded in a second or two; on a busy machine, in many.
+LOADING_S, LOOK_S = 60.0, 0.05
 
-def play_day(workspace: Workspace, clock: Clock, alive: Callable[[], object] = lambda: None) -> ledger.Day:
+
+def play_day(
+    workspace: Workspace,
+    clock: Clock,
+    alive: Callable[[], object] = lambda: None,
+    loading_s: float = LOADING_S,
+) -> ledger.Day:
     """Play the day that the clock shows, and let it pass.
 
     Parameters
     ----------
     alive : callable
         Called whenever something was done.
+    loading_s : float
+        How long a version that was just promoted may take until it serves.
 
     Raises
     ------
@@ -42,6 +54,7 @@ def play_day(workspace: Workspace, clock: Clock, alive: Callable[[], object] = l
     """
     scenario = find_scenario(clock.scenario)
     check_champion(workspace, clock)
+    await_lineup(workspace, clock, loading_s)
     world = open_world(workspace.home, scenario, clock.size, clock.seed, clock.episodes)
     sent = traffic.play(workspace, clock, world, alive)
     alive()
@@ -52,6 +65,32 @@ def play_day(workspace: Workspace, clock: Clock, alive: Callable[[], object] = l
     day = ledger.enter(workspace, now, sent, watched)
     clocks.pass_day(workspace, clock)
     return day
+
+
+def await_lineup(workspace: Workspace, clock: Clock, loading_s: float = LOADING_S) -> None:
+    """Wait until the gateway serves what the ledger says.
+
+    A new version is loaded beside the one that answers, which takes seconds, and days pass in less: without
+    this, who answered a day would depend on how busy the machine is. A canary or shadow that can't be
+    loaded is not waited for: it keeps nobody from being answered.
+
+    Raises
+    ------
+    Unavailable
+        The gateway is not answering, or the champion is not loaded after `loading_s`; says why.
+    """
+    version = promotion.serving(workspace, clock.scenario, clock.branch).champion
+    begun = time.monotonic()
+    while not client.ready(workspace.name, clock.scenario, version):
+        about = client.describe(workspace.name, clock.scenario)["parameters"]
+        absent = [route for route in ("canary", "shadow") if f"{route}_absent" in about]
+        if absent and about.get("champion") == version:
+            return
+        if time.monotonic() - begun > loading_s:
+            what = f"Version {version} of '{clock.scenario}' is not loaded yet."
+            why = str(about.get("problem", ""))
+            raise Unavailable(f"{what} {why}".strip(), "See gateway.log in the home's folder logs.")
+        time.sleep(LOOK_S)
 
 
 def _watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any] | None:

@@ -35,6 +35,8 @@ POLL_S = 0.2
 HEARTBEAT_S = 1.0
 # After a day that could not be played: soon enough to go on by itself, rare enough to cost nothing.
 RETRY_S, LONGEST_RETRY_S = 1.0, 20.0
+# So long one workspace's new version is waited for, while all others wait too; then it has its next turn.
+TURN_S = 3.0
 
 # When nothing is to be played for this long, the process begins anew: what a day needs in memory, 200 MB,
 # would else stay until the end.
@@ -93,7 +95,7 @@ class Player:
 
         workspace = Workspace(self.home, clock.workspace)
         try:
-            play_day(workspace, clock)
+            play_day(workspace, clock, loading_s=TURN_S)
         except FlightdeckError as error:
             self._stop(key, clock, error)
         except (sqlite3.Error, OSError) as error:

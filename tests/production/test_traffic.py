@@ -218,6 +218,50 @@ def test_a_defect_of_monitoring_leaves_a_day_unwatched_and_stops_nothing(
     assert now(deployed).day == UNTIL_DAY + 1
 
 
+def test_a_day_is_answered_by_what_was_promoted_before_it(gateway: Gateway, deployed: Workspace) -> None:
+    # given a day answered by version 1
+    play(deployed, 1)
+
+    # when others are promoted, and the next days are played at once
+    for version, kind in ((2, "boosting"), (3, "forest")):
+        make_version(deployed, kind)
+        produce(deployed, version)
+        play(deployed, 1)
+
+    # then no event of those days was answered by the version before
+    assert [day.versions for day in ledger.days(deployed, "fraud")] == [(1,), (2,), (3,)]
+
+
+def test_a_canary_that_can_t_be_loaded_keeps_no_day_from_being_played(
+    gateway: Gateway, deployed: Workspace, home: Home
+) -> None:
+    # given a canary whose stored model is cut short
+    make_version(deployed, "boosting")
+    newest = max(home.mlflow_artifacts.rglob("model.skops"), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(b"")
+    promote(deployed, "fraud", 2, stage="canary", share=0.5, reason="test")
+
+    # then the champion answers the day alone
+    play(deployed, 1)
+    assert ledger.days(deployed, "fraud")[0].versions == (1,)
+
+
+def test_a_champion_that_can_t_be_loaded_stops_the_world_and_says_why(
+    gateway: Gateway, deployed: Workspace, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(deployed, 1)
+    make_version(deployed, "boosting")
+    newest = max(home.mlflow_artifacts.rglob("model.skops"), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(b"")
+    produce(deployed, 2)
+    monkeypatch.setattr(day, "LOADING_S", 3.0)
+    with pytest.raises(
+        Unavailable, match=r"Version 2 of 'fraud' is not loaded yet\. .*not what was registered"
+    ):
+        play(deployed, 1)
+    assert len(ledger.days(deployed, "fraud")) == 1
+
+
 def test_what_serves_must_know_this_world(gateway: Gateway, deployed: Workspace) -> None:
     clock = clocks.advance(deployed, "fraud", 2)
 

@@ -34,7 +34,8 @@ def played(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> list[str]:
     """Whose days are played from now on; traffic is left out."""
     order: list[str] = []
 
-    def play(workspace: Workspace, clock: Clock) -> None:
+    def play(workspace: Workspace, clock: Clock, loading_s: float) -> None:
+        assert loading_s == world.TURN_S  # others wait meanwhile
         order.append(workspace.name)
         if workspace.name == broken:
             raise Unavailable("The gateway is not answering.", "Start it.")
@@ -82,7 +83,7 @@ def test_a_problem_stops_its_own_clock_and_is_tried_again(
 def test_a_defect_in_one_world_does_not_end_the_service(
     three: list[Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(day, "play_day", fail)
