@@ -1,21 +1,21 @@
 """Notebooks: set a step's params, run its notebook, watch it cell by cell."""
 
+from functools import partial
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.parts import form, frame, launch, runs
+from pages.parts.following import Following
 from pages.parts.notebook import PANEL_HEIGHT, draw_notebook
 from pages.parts.record import Record, command, params_of
 from pipelines.engines.local import choose_steps
 from pipelines.errors import FlightdeckError
-from pipelines.events import RunStatus
 from pipelines.execution import queue
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.scenarios.scenario import Scenario
 from pipelines.step import Step
 from pipelines.workspace import Workspace
-
-TICK_S = 0.5
 
 
 def main() -> None:
@@ -28,27 +28,29 @@ def main() -> None:
     if problem is not None:
         with notice:
             frame.show_problem(problem)
-    live = record is not None and not record.state.finished
-    # Drawn again twice a second as long as the run goes on; when its status changes, the whole page is.
-    panel = st.fragment(draw_panel, run_every=TICK_S if live else None)
-    panel(workspace, record.run_id if record else None, record.state.status if record else None)
+    draw_panel(workspace, record)
     draw_foot(workspace, scenario, record)
     draw_bar(workspace, scenario, record, notice)
 
 
-def draw_panel(workspace: Workspace, run_id: str | None, status: RunStatus | None) -> None:
-    record = runs.reread(workspace, run_id)
-    if record is not None and record.state.status != status:
-        st.rerun()
+def draw_panel(workspace: Workspace, record: Record | None) -> None:
+    """The steps, and the notebook or the params of one; of a run that goes on, as it goes."""
     step = runs.shown_step(record)
+    live = Following(workspace, record, step) if record is not None and not record.state.finished else None
     left, right = st.columns([256, 692], gap="medium")
     with left:
-        runs.draw_steps(record, step)
+        draw_steps = live.draw_steps if live else partial(runs.draw_steps, record, step)
+        draw_steps()
     with right:
-        if runs.choose_view(record, step) == "params":
+        title = live.draw_title if live else partial(runs.draw_title, record, step)
+        if runs.choose_view(record, step, title) == "params":
             draw_params(record, step)
+        elif live is not None:
+            live.draw_notebook()
         else:
             draw_notebook(record, step)
+    if live is not None:
+        live.start()
 
 
 def draw_params(record: Record | None, step: Step) -> None:

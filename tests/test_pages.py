@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import pytest
 from nbformat.v4 import new_notebook
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import cells, record, rooms
+from pages.parts import cells, notebook, record, rooms
+from pages.parts.following import Following
 from pages.parts.record import Record, command, read_record
 from pipelines import events
 from pipelines.errors import Damaged
 from pipelines.lifecycle import LIFECYCLE
-from pipelines.run import read_params
+from pipelines.run import create_run, read_params
 from pipelines.services.ports import free_port
 from pipelines.settings import REPOSITORY, settings
 from pipelines.workspace import Workspace, open_workspace
@@ -198,6 +200,51 @@ def test_a_running_step_shows_its_cells_as_far_as_they_came(workspace: Workspace
     assert "tree 40 of 100" in said
     assert said.count(":gray[waits]") >= 2
     assert [button.label for button in show("notebooks").button] == ["Cancel"]
+
+
+def test_of_a_run_that_goes_on_only_what_changed_is_drawn_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a page that follows a run at the third cell of its step
+    run = samples.running(workspace, "train", cells=2)
+    found = read_record(workspace, run.run_id)
+    step, asked = LIFECYCLE.step("train"), []
+    monkeypatch.setattr("streamlit.rerun", lambda scope="app": asked.append(scope))
+    monkeypatch.setattr("streamlit.fragment", lambda _draw, key: lambda *_: key)
+    following = Following(workspace, found, step)
+    following.draw_title()
+    following.draw_notebook()
+    beat = following._pulse._beat
+    # when nothing happens, then nothing is drawn
+    monkeypatch.setattr("time.time", lambda at=time.time(): at)
+    beat(), asked.clear()
+    beat()
+    assert asked == []
+    # when the cell ends, then it and the title are
+    cell = found.state.steps["train"].cell
+    events.append(found.folder, "cell_finished", step="train", cell=cell, number=3, seconds=2.0)
+    beat()
+    (names,) = asked
+    number = next(at for at, each in enumerate(notebook.cells_of(found, step)) if each.place == cell)
+    assert sorted(names) == sorted(["pulse", "title", f"cell:{number}"])
+    # when another step begins, then the whole page is
+    events.append(found.folder, "step_finished", step="train", status="completed", seconds=3.0)
+    events.append(found.folder, "step_started", step="evaluate", attempt=1, cells=11)
+    beat()
+    assert asked[1:] == ["app"]
+
+
+def test_two_runs_that_read_alike_can_both_be_chosen(workspace: Workspace) -> None:
+    # given two runs begun in the same minute
+    first, second = (create_run(workspace, "fraud", samples.PARAMS) for _ in range(2))
+    # when each is shown, then the other is one choice away, and no choice is made by itself
+    for shown, other in ((first, second), (second, first)):
+        page = show("notebooks", run=shown.run_id)
+        assert address(page, "run") == shown.run_id
+        box = page.selectbox(key=f"run:{shown.run_id}")
+        assert len(set(box.options)) == 2
+        box.select_index([first.run_id, second.run_id][::-1].index(other.run_id)).run()
+        assert address(page, "run") == other.run_id
 
 
 def test_a_failure_shows_cause_remedy_and_the_failing_cell(workspace: Workspace) -> None:

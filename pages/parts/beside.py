@@ -11,7 +11,7 @@ import streamlit as st
 from pages.parts.frame import note, problems_shown, show
 from pages.parts.models import Model
 from pages.parts.record import artifact_path
-from pages.parts.words import plain, several
+from pages.parts.words import distinct, plain, several
 from pipelines import figures
 from pipelines.figures import Figure
 from pipelines.scenarios import find_scenario
@@ -33,7 +33,7 @@ def draw(workspace: Workspace, scenario: Scenario, model: Model, others: list[Mo
     if not others:
         note("Train another, and this puts the two side by side on the same rows.")
         return
-    names = {each.run_id: each.name for each in others}
+    names = distinct({each.run_id: each.name for each in others})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             f"Put {model.name} beside",

@@ -99,7 +99,7 @@ def read_cells(path: Path) -> tuple[Cell, ...]:
 
 @lru_cache(maxsize=64)
 def _read_once(path: Path, changed_ns: int, size: int) -> tuple[Cell, ...]:
-    """A file is read once as long as it stays the same: a page looks twice a second."""
+    """A file is read once as long as it stays the same: a page that follows a run looks again and again."""
     del changed_ns, size
     stored = json.loads(path.read_text("utf-8"))["cells"]
     # papermill inserts these after the fact; events count without them.

@@ -10,7 +10,7 @@ from pages.parts.frame import note, problems_shown
 from pages.parts.models import Model
 from pages.parts.record import Record, command, params_of
 from pages.parts.runs import draw_links
-from pages.parts.words import clock, plain
+from pages.parts.words import clock, distinct, plain
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.settings import NOTEBOOKS
 from pipelines.workspace import Workspace
@@ -18,7 +18,7 @@ from pipelines.workspace import Workspace
 
 def draw_choice(models: list[Model], model: Model) -> None:
     """Choose which model is looked at; it is kept in the address."""
-    labels = {each.run_id: label(each) for each in models}
+    labels = distinct({each.run_id: label(each) for each in models})
     places = list(labels)
     shown = places.index(model.run_id)
     chosen = st.selectbox("Model", places, shown, format_func=labels.__getitem__, key=f"model:{model.run_id}")

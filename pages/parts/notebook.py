@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -24,37 +26,77 @@ CELL_GAP = 20
 LEAST_SHOWN_S = 0.1
 
 
-def draw_notebook(record: Record | None, step: Step) -> None:
-    """The notebook of one step in a frame of fixed height that follows the running cell."""
+@dataclass(frozen=True)
+class Standing:
+    """How one cell stands: whether it waits or runs, what is said about its time, what it has printed."""
+
+    waits: bool = False
+    running: bool = False
+    timing: str = ""
+    printed: str = ""
+
+
+def cells_of(record: Record | None, step: Step) -> tuple[Cell, ...]:
+    """The cells of the step's notebook as executed, as far as it came; none before it is begun.
+
+    Raises
+    ------
+    Damaged
+        The notebook can't be read.
+    """
+    path = record.notebook(step.name) if record else None
+    return read_cells(path) if path is not None else ()
+
+
+def standing(record: Record | None, step: Step, cell: Cell) -> Standing:
+    """How `cell` of the step's notebook stands in the run."""
+    state = record.state.steps.get(step.name) if record else None
+    live = state is not None and state.status == "running"
+    done = live and cell.place in state.cell_seconds
+    running = live and not done and state.cell == cell.place
+    if live and not running and not done and not cell.started:
+        return Standing(waits=True, timing=":gray[waits]")
+    printed = state.printed.rstrip() if running and state.printed and not cell.outputs else ""
+    began = record.cell_began if record and running else None
+    return Standing(running=running, timing=_timing(state, cell, began), printed=printed)
+
+
+def draw_notebook(record: Record | None, step: Step, draw: Callable[[Cell, int], None] | None = None) -> None:
+    """The notebook of one step in a frame of fixed height that follows the running cell.
+
+    Parameters
+    ----------
+    draw : callable, optional
+        Draws one cell, given with its number; else each is drawn here, once.
+    """
     state = record.state.steps.get(step.name) if record else None
     running = state is not None and state.status == "running"
-    with st.container(height=PANEL_HEIGHT, border=True, autoscroll=running, gap=CELL_GAP, key="notebook"):
-        path = record.notebook(step.name) if record else None
-        with problems_shown():
-            if record is not None and path is not None:
-                _draw_failure(step, state)
-                _draw_cells(read_cells(path), step, state, record.cell_began)
-            elif record is not None and state is not None and state.status == "failed":
-                _draw_failure(step, state)
+    frame = st.container(height=PANEL_HEIGHT, border=True, autoscroll=running, gap=CELL_GAP, key="notebook")
+    with frame, problems_shown():
+        cells = cells_of(record, step)
+        if not cells and (state is None or state.status != "failed"):
+            _draw_preview(step)
+            return
+        _draw_failure(step, state)
+        for number, cell in enumerate(cells):
+            if draw is not None:
+                draw(cell, number)
             else:
-                _draw_preview(step)
+                draw_cell(cell, number, step, standing(record, step, cell))
 
 
-def _draw_cells(cells: tuple[Cell, ...], step: Step, state: StepState | None, began: float | None) -> None:
-    live = state is not None and state.status == "running"
-    for number, cell in enumerate(cells):
-        with st.container(gap="xxsmall"):
-            if not cell.source:
-                _draw_words(cell, step)
-                continue
-            running = live and state is not None and state.cell == cell.place
-            if live and not running and not cell.started and not _done(state, cell):
-                _draw_head(cell, ":gray[waits]")
-                continue
-            _draw_head(cell, _timing(state, cell, began if running else None))
-            _draw_body(cell, number)
-            if running and state is not None and state.printed and not cell.outputs:
-                st.code(state.printed.rstrip(), language=None)
+def draw_cell(cell: Cell, number: int, step: Step, stands: Standing) -> None:
+    """One cell: its purpose and its time, then its outputs."""
+    with st.container(gap="xxsmall"):
+        if not cell.source:
+            _draw_words(cell, step)
+            return
+        _draw_head(cell, stands.timing)
+        if stands.waits:
+            return
+        _draw_body(cell, number)
+        if stands.printed:
+            st.code(stands.printed, language=None)
 
 
 def _draw_head(cell: Cell, timing: str) -> None:
@@ -136,7 +178,3 @@ def _timing(state: StepState | None, cell: Cell, began: float | None) -> str:
         return ":red[:material/error: failed here]"
     took: Any = state.cell_seconds.get(cell.place) if state is not None else None
     return f":gray[{seconds(took)}]" if took is not None and took >= LEAST_SHOWN_S else ""
-
-
-def _done(state: StepState | None, cell: Cell) -> bool:
-    return state is not None and cell.place in state.cell_seconds

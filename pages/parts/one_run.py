@@ -9,6 +9,7 @@ import streamlit as st
 from pages.parts import form, frame, launch, rooms, runs, runs_table
 from pages.parts.notebook import draw_notebook
 from pages.parts.record import Record, command, params_of
+from pages.parts.words import distinct
 from pipelines.engines.local import choose_steps
 from pipelines.execution.catalogue import Entry
 from pipelines.lifecycle import LIFECYCLE
@@ -32,7 +33,7 @@ def draw(workspace: Workspace, room: frame.Room, entries: Sequence[Entry], recor
         runs.draw_links(workspace, record, LIFECYCLE.step(step))
         runs.draw_file(record, LIFECYCLE.step(step))
         others = [each for each in entries if each.run_id != entry.run_id and each.status != "damaged"]
-        labels = {each.run_id: runs_table.label(each) for each in others[:200]}
+        labels = distinct({each.run_id: runs_table.label(each) for each in others[:200]})
         other = st.selectbox("Compare with", list(labels), None, format_func=labels.get, width=360)
         if other:
             first, second = sorted((other, entry.run_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -10,7 +11,7 @@ import streamlit as st
 from pages.parts import loop
 from pages.parts.frame import note
 from pages.parts.record import Record, newest_records, read_record
-from pages.parts.words import clock, plain, seconds, several, spelt
+from pages.parts.words import clock, distinct, plain, seconds, several, spelt
 from pipelines import tracking
 from pipelines.errors import FlightdeckError, Unavailable
 from pipelines.execution import queue
@@ -131,11 +132,15 @@ def _waiting(workspace: Workspace, record: Record) -> str:
 
 def draw_steps(record: Record | None, shown: Step) -> None:
     """The list of steps with their state and seconds; a click shows that step."""
-    nodes = [replace(_node(record, step), apart=step.on_demand) for step in LIFECYCLE]
-    chosen = loop.steps(nodes, shown.name, "Steps of the run", key="steps")
+    chosen = loop.steps(nodes_of(record), shown.name, "Steps of the run", key="steps")
     if chosen and chosen != shown.name:
         st.query_params["step"] = chosen
         st.rerun()
+
+
+def nodes_of(record: Record | None) -> list[loop.Node]:
+    """All steps, those on demand apart, as the run has them."""
+    return [replace(_node(record, step), apart=step.on_demand) for step in LIFECYCLE]
 
 
 def _node(record: Record | None, step: Step) -> loop.Node:
@@ -158,13 +163,14 @@ def _node(record: Record | None, step: Step) -> loop.Node:
     return loop.Node(step.name, step.title, "none", "cancelled" if state.status == "cancelled" else "")
 
 
-def choose_view(record: Record | None, step: Step) -> str:
+def choose_view(record: Record | None, step: Step, draw_title: Callable[[], None]) -> str:
     """Notebook or params: as the address says, else params where there is nothing to read yet."""
     asked = st.query_params.get("view", "")
     begun = record is not None and (record.notebook(step.name) is not None or not record.state.finished)
     shown = asked if asked in VIEWS else ("notebook" if begun else "params")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(step.title + _progress(record, step), anchor=False, width="content")
+        with st.container(width="content"):
+            draw_title()
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             if shown == "notebook":
                 draw_code_toggle()
@@ -198,17 +204,22 @@ def _keep_code() -> None:
         st.query_params.pop(CODE_KEY, None)
 
 
-def _progress(record: Record | None, step: Step) -> str:
+def draw_title(record: Record | None, step: Step) -> None:
+    """What the step is called, and at which of its cells it is."""
+    st.subheader(title_of(record, step), anchor=False, width="content")
+
+
+def title_of(record: Record | None, step: Step) -> str:
     state = record.state.steps.get(step.name) if record else None
     if state is None or state.status != "running" or not state.cells:
-        return ""
-    return f" :gray[cell {min(state.cells_done + 1, state.cells)} of {state.cells}]"
+        return step.title
+    return f"{step.title} :gray[cell {min(state.cells_done + 1, state.cells)} of {state.cells}]"
 
 
 def choose_run(workspace: Workspace, scenario: Scenario, record: Record) -> None:
     """Any past run can be opened."""
     records = newest_records(workspace, scenario.name)
-    labels = {each.run_id: _label(each) for each in records} | {record.run_id: _label(record)}
+    labels = distinct({each.run_id: _label(each) for each in [*records, record]})
     chosen = st.selectbox(
         "Run",
         list(labels),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -28,6 +30,19 @@ def plain(text: Any) -> str:
     """`text` for Markdown, so that every character of it is shown as it is."""
     escaped = "".join("\\" + letter if letter in "\\`*_{}[]()<>#+-!|~$:&" else letter for letter in str(text))
     return escaped.replace("\n", "  \n")
+
+
+def distinct(labels: Mapping[str, str]) -> dict[str, str]:
+    """The same labels with a number after each that is the label of another too.
+
+    A select box sends back what it shows: of two options that read alike the first would be taken.
+    """
+    met: Counter[str] = Counter()
+    found = {}
+    for name, label in labels.items():
+        met[label] += 1
+        found[name] = label if met[label] == 1 else f"{label} ({met[label]})"
+    return found
 
 
 def clock(at: float | None) -> str:
