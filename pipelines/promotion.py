@@ -8,99 +8,26 @@ MLflow's aliases can't, and are only projected from here.
 from __future__ import annotations
 
 import logging
-import sqlite3
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from filelock import FileLock
 
-from pipelines import registry
+from pipelines import branches, registry
 from pipelines.errors import BadInput, Missing, Refused, Unavailable
-from pipelines.workspace import LIVE_BRANCH as LIVE_BRANCH
+from pipelines.promotion_rows import Action as Action
+from pipelines.promotion_rows import Promotion as Promotion
+from pipelines.promotion_rows import Serving as Serving
+from pipelines.promotion_rows import Stage as Stage
+from pipelines.promotion_rows import copy_branch as copy_branch
+from pipelines.promotion_rows import fold, reading, rows_of, successive_champions, writing
 from pipelines.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-Stage = Literal["staging", "shadow", "canary", "production"]
-Action = Literal["promote", "withdraw", "rollback"]
-
 DEFAULT_SHARE = 0.1
-REASON_CHARS = 500
 
 # MLflow's name for whoever holds a stage; staging has none, as it answers nobody.
 ALIASES: dict[str, str] = {"production": "champion", "canary": "challenger", "shadow": "shadow"}
-
-_TABLE = """
-CREATE TABLE IF NOT EXISTS promotions (
-    promotion_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    at REAL NOT NULL,
-    branch TEXT NOT NULL,
-    day INTEGER,
-    scenario TEXT NOT NULL,
-    action TEXT NOT NULL,
-    stage TEXT NOT NULL,
-    version INTEGER,
-    share REAL,
-    reason TEXT NOT NULL,
-    source TEXT
-);
-CREATE INDEX IF NOT EXISTS promotions_of ON promotions (branch, scenario);
-CREATE TRIGGER IF NOT EXISTS promotions_never_change BEFORE UPDATE ON promotions
-    BEGIN SELECT RAISE(ABORT, 'the promotion ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS promotions_never_vanish BEFORE DELETE ON promotions
-    BEGIN SELECT RAISE(ABORT, 'the promotion ledger is append-only'); END;
-"""
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """One row of the ledger.
-
-    Attributes
-    ----------
-    workspace, promotion_id : str, int
-        Whose ledger it is in; later rows have higher ids.
-    at : float
-        Seconds since the epoch.
-    branch, day : str, int or None
-        The simulated world it happened in, and that world's day.
-    action : {"promote", "withdraw", "rollback"}
-    stage : {"staging", "shadow", "canary", "production"}
-    version : int or None
-        What holds the stage from now on; None after a withdrawal.
-    share : float or None
-        For a canary: the part of the traffic it answers, between 0 and 1.
-    reason, source : str, str or None
-        Why, in words; and what decided it, such as "run:<id>/deploy".
-    """
-
-    workspace: str
-    promotion_id: int
-    at: float
-    branch: str
-    day: int | None
-    scenario: str
-    action: Action
-    stage: Stage
-    version: int | None
-    share: float | None
-    reason: str
-    source: str | None
-
-
-@dataclass(frozen=True)
-class Serving:
-    """Which versions hold the stages now. `promotion_id` is 0 before the first promotion."""
-
-    champion: int | None = None
-    canary: int | None = None
-    share: float = 0.0
-    shadow: int | None = None
-    staging: int | None = None
-    promotion_id: int = 0
 
 
 def promote(
@@ -113,7 +40,7 @@ def promote(
     reason: str,
     day: int | None = None,
     source: str | None = None,
-    branch: str = LIVE_BRANCH,
+    branch: str | None = None,
 ) -> Promotion:
     """Let a registered version hold a stage; in production it answers every request.
 
@@ -140,10 +67,11 @@ def promote(
     """
     share = _check(stage, share)
     _check_gate(registry.version(workspace.name, scenario, version), stage)
-    with _writing(workspace, scenario, branch) as page:
+    branch = branch or branches.live(workspace, scenario)
+    with writing(workspace, scenario, branch) as page:
         row = page.repeated(stage, version, share, source) if source else None
         if row is None:
-            if stage != "production" and _fold(page.rows()).champion == version:
+            if stage != "production" and fold(page.rows()).champion == version:
                 raise Refused(
                     f"Version {version} of '{scenario}' answers every request; it can't leave production "
                     f"for {stage}.",
@@ -161,7 +89,7 @@ def withdraw(
     stage: Stage,
     reason: str,
     day: int | None = None,
-    branch: str = LIVE_BRANCH,
+    branch: str | None = None,
 ) -> Promotion:
     """End a canary, a shadow or a stay in staging; the champion answers alone again.
 
@@ -175,8 +103,9 @@ def withdraw(
     _check(stage, None)
     if stage == "production":
         raise BadInput("Production can't be left empty.", "Roll back, or promote another version.")
-    with _writing(workspace, scenario, branch) as page:
-        if getattr(_fold(page.rows()), stage) is None:
+    branch = branch or branches.live(workspace, scenario)
+    with writing(workspace, scenario, branch) as page:
+        if getattr(fold(page.rows()), stage) is None:
             raise Refused(f"No version of '{scenario}' is in {stage}.", "There is nothing to withdraw.")
         row = page.append("withdraw", stage, None, reason, day)
     _project_if_live(workspace, scenario, branch)
@@ -189,7 +118,7 @@ def rollback(
     *,
     reason: str,
     day: int | None = None,
-    branch: str = LIVE_BRANCH,
+    branch: str | None = None,
 ) -> Promotion:
     """Give production back to the champion before the current one.
 
@@ -200,8 +129,9 @@ def rollback(
     Refused
         There was no champion before.
     """
-    with _writing(workspace, scenario, branch) as page:
-        champions = _champions(page.rows())
+    branch = branch or branches.live(workspace, scenario)
+    with writing(workspace, scenario, branch) as page:
+        champions = successive_champions(page.rows())
         if len(champions) < 2:
             only = f"version {champions[0]} is the first" if champions else "nothing was ever promoted"
             raise Refused(
@@ -213,30 +143,37 @@ def rollback(
     return row
 
 
-def serving(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> Serving:
+def serving(workspace: Workspace, scenario: str, branch: str | None = None) -> Serving:
     """Which versions hold the stages now."""
-    with _reading(workspace) as connection:
-        return _fold(_rows(connection, workspace, scenario, branch)) if connection else Serving()
+    with reading(workspace) as connection:
+        if connection is None:
+            return Serving()
+        branch = branch or branches.live_in(connection, scenario)
+        return fold(rows_of(connection, workspace, scenario, branch))
 
 
-def history(workspace: Workspace, scenario: str | None = None) -> list[Promotion]:
-    """All rows on all branches, oldest first; of one scenario when it is named."""
-    with _reading(workspace) as connection:
-        return list(_rows(connection, workspace, scenario, None)) if connection else []
+def history(workspace: Workspace, scenario: str | None = None, branch: str | None = None) -> list[Promotion]:
+    """All rows on all branches, oldest first; of one scenario, and of one branch, when they are named."""
+    with reading(workspace) as connection:
+        return list(rows_of(connection, workspace, scenario, branch)) if connection else []
 
 
-def champions(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> list[int]:
+def champions(workspace: Workspace, scenario: str, branch: str | None = None) -> list[int]:
     """The champions that a rollback goes back through, the present one last."""
-    with _reading(workspace) as connection:
-        return _champions(_rows(connection, workspace, scenario, branch)) if connection else []
+    with reading(workspace) as connection:
+        if connection is None:
+            return []
+        branch = branch or branches.live_in(connection, scenario)
+        return successive_champions(rows_of(connection, workspace, scenario, branch))
 
 
 def change_mark(workspace: Workspace) -> int:
-    """The newest row's id, 0 when there is none: whoever saw this number has seen everything."""
-    with _reading(workspace) as connection:
+    """Grows from 0 with every row and change of branch: whoever saw this number has seen everything."""
+    with reading(workspace) as connection:
         if connection is None:
             return 0
-        return int(connection.execute("SELECT coalesce(max(promotion_id), 0) FROM promotions").fetchone()[0])
+        newest = connection.execute("SELECT coalesce(max(promotion_id), 0) FROM promotions").fetchone()[0]
+        return int(newest) + branches.switches(connection)
 
 
 def project(workspace: Workspace, scenario: str) -> None:
@@ -255,9 +192,13 @@ def project(workspace: Workspace, scenario: str) -> None:
 
 
 def _project_if_live(workspace: Workspace, scenario: str, branch: str) -> None:
-    """Project after the commit. When that can't be done, the next projection shows this state too."""
-    if branch != LIVE_BRANCH:
-        return
+    """Project after the commit."""
+    if branch == branches.live(workspace, scenario):
+        project_if_possible(workspace, scenario)
+
+
+def project_if_possible(workspace: Workspace, scenario: str) -> None:
+    """Project; when MLflow is not there, the next projection shows this state too."""
     try:
         project(workspace, scenario)
     except (Unavailable, Missing) as error:
@@ -283,117 +224,4 @@ def _check_gate(version: registry.Version, stage: Stage) -> None:
     raise Refused(
         f"Version {version.number} of '{version.model}' can't go to {stage}: its gate failed ({rules}).",
         "Train a better model, or put it into staging, where it answers nobody.",
-    )
-
-
-def _fold(rows: Iterable[Promotion]) -> Serving:
-    """The state that `rows` of one scenario and branch lead to."""
-    holds: dict[Stage, int | None] = dict.fromkeys(get_args(Stage))
-    share, newest = 0.0, 0
-    for row in rows:
-        newest = row.promotion_id
-        for stage, version in holds.items():
-            if version == row.version:
-                holds[stage] = None
-        holds[row.stage] = row.version
-        if row.stage == "canary":
-            share = row.share or 0.0
-    return Serving(
-        champion=holds["production"],
-        canary=holds["canary"],
-        share=share if holds["canary"] is not None else 0.0,
-        shadow=holds["shadow"],
-        staging=holds["staging"],
-        promotion_id=newest,
-    )
-
-
-def _champions(rows: Iterable[Promotion]) -> list[int]:
-    """Champions that can be gone back to, the present one last: a rollback takes the last one away."""
-    champions: list[int] = []
-    for row in rows:
-        if row.action == "rollback":
-            champions.pop()
-        elif row.stage == "production" and row.version is not None and champions[-1:] != [row.version]:
-            champions.append(row.version)
-    return champions
-
-
-def _rows(
-    connection: sqlite3.Connection, workspace: Workspace, scenario: str | None, branch: str | None
-) -> Iterator[Promotion]:
-    """Rows in order; of all scenarios or branches where None is given."""
-    found = connection.execute(
-        "SELECT * FROM promotions WHERE (:scenario IS NULL OR scenario = :scenario) "
-        "AND (:branch IS NULL OR branch = :branch) ORDER BY promotion_id",
-        {"scenario": scenario, "branch": branch},
-    )
-    return (Promotion(workspace=workspace.name, **dict(row)) for row in found)
-
-
-@dataclass(frozen=True)
-class _Page:
-    """The rows of one scenario on one branch, while nobody else can write."""
-
-    connection: sqlite3.Connection
-    workspace: Workspace
-    scenario: str
-    branch: str
-
-    def rows(self) -> Iterator[Promotion]:
-        return _rows(self.connection, self.workspace, self.scenario, self.branch)
-
-    def repeated(self, stage: str, version: int, share: float | None, source: str) -> Promotion | None:
-        """The row of this very decision, when its source has made it before."""
-        decision = ("promote", stage, version, share, source)
-        for row in self.rows():
-            if (row.action, row.stage, row.version, row.share, row.source) == decision:
-                return row
-        return None
-
-    def append(
-        self,
-        action: Action,
-        stage: Stage,
-        version: int | None,
-        reason: str,
-        day: int | None,
-        *,
-        share: float | None = None,
-        source: str | None = None,
-    ) -> Promotion:
-        values = (time.time(), self.branch, day, self.scenario, action, stage, version, share)
-        added = self.connection.execute(
-            "INSERT INTO promotions "
-            "(at, branch, day, scenario, action, stage, version, share, reason, source) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
-            (*values, reason.strip()[:REASON_CHARS], source),
-        ).fetchone()
-        return Promotion(workspace=self.workspace.name, **dict(added))
-
-
-@contextmanager
-def _writing(workspace: Workspace, scenario: str, branch: str) -> Iterator[_Page]:
-    """A transaction that no other writer is beside: what is read in it still holds when it commits."""
-    with workspace.connect() as connection:
-        if not _is_there(connection):
-            connection.executescript(_TABLE)
-        connection.execute("BEGIN IMMEDIATE")
-        yield _Page(connection, workspace, scenario, branch)
-
-
-@contextmanager
-def _reading(workspace: Workspace) -> Iterator[sqlite3.Connection | None]:
-    """A connection to a ledger with rows, or None: looking makes no file."""
-    if not workspace.database.is_file():
-        yield None
-        return
-    with workspace.connect() as connection:
-        yield connection if _is_there(connection) else None
-
-
-def _is_there(connection: sqlite3.Connection) -> bool:
-    return (
-        connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'promotions_never_vanish'").fetchone()
-        is not None
     )

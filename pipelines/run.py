@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipelines import branches
 from pipelines.errors import BadInput, Damaged, Refused
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.settings import REPOSITORY
@@ -52,6 +53,8 @@ class Run:
         The run whose outputs this one starts from.
     created_at : float
         Seconds since the epoch.
+    branch : str
+        The branch of the world that was lived in: a version that this run deploys answers there.
     code, libraries
         The code's version and the libraries' that matter to results.
     """
@@ -63,6 +66,7 @@ class Run:
     steps: tuple[str, ...]
     base: str | None = None
     created_at: float = 0.0
+    branch: str = branches.MAIN
     code: str = ""
     libraries: Mapping[str, str] = field(default_factory=dict)
 
@@ -115,6 +119,7 @@ def create_run(
         steps=chosen,
         base=base,
         created_at=time.time(),
+        branch=branches.live(workspace, scenario),
         code=code_version(),
         libraries={name: version(name) for name in RECORDED_LIBRARIES}
         | {"python": platform.python_version()},

@@ -22,9 +22,6 @@ APP_SCHEMA = 1
 _NAME = re.compile(r"(?!(?:api|workspaces|ajax-api|static-files)\Z)[a-z0-9][a-z0-9-]{0,30}[a-z0-9]\Z")
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}\Z")
 
-# The branch of a world that serves; others ask what would have been.
-LIVE_BRANCH = "main"
-
 
 @dataclass(frozen=True)
 class Home:

@@ -18,6 +18,7 @@ import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pipelines import (
+    branches,
     cleaning,
     evaluation,
     events,
@@ -25,6 +26,7 @@ from pipelines import (
     figures,
     ingestion,
     promotion,
+    promotion_rows,
     tracking,
     training,
     tuning,
@@ -233,7 +235,7 @@ def damaged(workspace: Workspace) -> str:
 
 def promote(workspace: Workspace, version: int, run_id: str, stage: promotion.Stage = "production") -> None:
     """A row of the ledger, without the registry that `promotion.promote` asks."""
-    with promotion._writing(workspace, "fraud", promotion.LIVE_BRANCH) as page:
+    with promotion_rows.writing(workspace, "fraud", branches.MAIN) as page:
         page.append("promote", stage, version, "deployed by its run", None, source=f"run:{run_id}/deploy")
 
 

@@ -13,7 +13,7 @@ from pipelines.settings import REPOSITORY
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings", "step"),
-    ("workspace", "lifecycle"),
+    ("workspace", "lifecycle", "branches"),
     ("run", "scenarios"),
     ("artifacts", "events", "figures", "figure_svg"),
     ("mlflow_server", "mlflow_store", "mlflow_models", "tasks"),
@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "evaluation",
         "tuning",
         "registry",
+        "promotion_rows",
         "promotion",
         "comparison",
         "packaging",

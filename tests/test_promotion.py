@@ -17,7 +17,7 @@ import pytest
 import small_model
 from filelock import FileLock
 
-from pipelines import promotion, registry
+from pipelines import branches, promotion, promotion_rows, registry
 from pipelines.errors import BadInput, Missing, Refused, Unavailable
 from pipelines.promotion import Serving, change_mark, history, promote, rollback, serving, withdraw
 from pipelines.settings import settings
@@ -324,7 +324,7 @@ def test_of_two_that_project_the_later_shows_what_the_ledger_says_then(versions:
         late.start()
         late.join(1.0)
         # when the ledger goes on meanwhile
-        with promotion._writing(versions, NAME, promotion.LIVE_BRANCH) as page:
+        with promotion_rows.writing(versions, NAME, branches.MAIN) as page:
             page.append("promote", "production", 2, "test", None)
     late.join()
 

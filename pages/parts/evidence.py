@@ -155,7 +155,7 @@ def _champion(
     file = record.folder / "model" / "model.skops" if record else None
     if record is None or entry is None or file is None or not file.is_file():
         return None
-    live = [row for row in rows if row.branch == promotion.LIVE_BRANCH and row.stage == "production"]
+    live = [row for row in rows if row.stage == "production"]
     earlier = [row.version for row in live if row.version not in (None, serving.champion)]
     newest = next((row for row in reversed(live) if row.version == serving.champion), None)
     return Champion(serving.champion, record, entry, newest, earlier[-1] if earlier else None, file)

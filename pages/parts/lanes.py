@@ -91,7 +91,6 @@ def gather(workspace: Workspace, scenario: Scenario) -> Facts:
         The workspace's database can't be read.
     """
     serving, rows = read_ledger(workspace, scenario.name)
-    rows = [row for row in rows if row.branch == promotion.LIVE_BRANCH]
     champions = promotion.champions(workspace, scenario.name)
     held = {stage: serving.champion if stage == "production" else getattr(serving, stage) for stage in STAGES}
     lanes = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -16,6 +17,7 @@ from pages.parts.lanes import DOES, STAGES, Facts, Lane
 from pages.parts.words import clock, plain, share
 from pipelines import promotion
 from pipelines.errors import FlightdeckError
+from pipelines.production import clock as clocks
 from pipelines.promotion import DEFAULT_SHARE, Stage
 from pipelines.workspace import Workspace
 
@@ -63,11 +65,11 @@ def _draw_lane(workspace: Workspace, facts: Facts, lane: Lane) -> None:
             key="rollback",
             help=f"Version {facts.before} answers again, from the next request on.",
         ):
-            _do(lambda: promotion.rollback(workspace, facts.scenario.name, reason="by hand, on the page"))
+            _do(lambda: promotion.rollback(workspace, facts.scenario.name, **_by_hand(workspace, facts)))
     elif st.button("Withdraw", icon=":material/close:", key=f"withdraw:{lane.stage}"):
         _do(
             lambda: promotion.withdraw(
-                workspace, facts.scenario.name, stage=lane.stage, reason="by hand, on the page"
+                workspace, facts.scenario.name, stage=lane.stage, **_by_hand(workspace, facts)
             )
         )
 
@@ -165,9 +167,17 @@ def _promote(workspace: Workspace, facts: Facts, choice: Choice) -> None:
             choice.version,
             stage=choice.stage,
             share=choice.share,
-            reason=choice.reason or "by hand, on the page",
+            **_by_hand(workspace, facts, choice.reason),
         )
     )
+
+
+def _by_hand(workspace: Workspace, facts: Facts, reason: str = "") -> dict[str, Any]:
+    """Why and on which day of the world it is done."""
+    return {
+        "reason": reason or "by hand, on the page",
+        "day": clocks.today(workspace, facts.scenario.name),
+    }
 
 
 def _do(act: Callable[[], object]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipelines import events, promotion
+from pipelines import branches, events, promotion
 from pipelines.engines.local import choose_steps
 from pipelines.errors import Damaged, FlightdeckError
 from pipelines.lifecycle import LIFECYCLE
@@ -139,7 +139,7 @@ def record_of_version(records: list[Record], version: int) -> Record | None:
 
 
 def read_ledger(workspace: Workspace, scenario: str) -> tuple[promotion.Serving, list[promotion.Promotion]]:
-    """Who serves now, and all that ever did.
+    """Who serves now, and all that ever did on the branch that is lived in.
 
     Raises
     ------
@@ -147,7 +147,8 @@ def read_ledger(workspace: Workspace, scenario: str) -> tuple[promotion.Serving,
         The workspace's database can't be read.
     """
     try:
-        return promotion.serving(workspace, scenario), promotion.history(workspace, scenario)
+        live = branches.live(workspace, scenario)
+        return promotion.serving(workspace, scenario), promotion.history(workspace, scenario, live)
     except sqlite3.Error as error:
         raise Damaged(
             f"The database of workspace '{workspace.name}' can't be read: {error}.",

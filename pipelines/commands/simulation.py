@@ -17,7 +17,9 @@ NEEDED = ("mlflow", "worker", "gateway", "world")
 def simulate(
     scenario: ScenarioName,
     days: Annotated[int, typer.Option(help="How many days to play.", min=1)],
-    policy: Annotated[str, typer.Option(help="When to retrain: never is the only policy yet.")] = "never",
+    policy: Annotated[
+        str, typer.Option(help="When to retrain: never, scheduled, drift or performance.")
+    ] = "never",
     incident: Annotated[
         list[str] | None,
         typer.Option("--incident", metavar="NAME@DAY", help="What happens to the world; may be repeated."),

@@ -8,25 +8,21 @@ serves. A rule has at most one alert that is not resolved, and after one is reso
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from pipelines import branches
 from pipelines.errors import Damaged, Missing, Refused
 from pipelines.monitoring import diary
+from pipelines.monitoring.rules import LASTING_DAYS, RULES, Rule, Severity, findings
 from pipelines.workspace import Workspace
 
 State = Literal["open", "acknowledged", "resolved"]
-Severity = Literal["bad", "attention"]
 
 QUIET_DAYS = 3  # So many days in a row without a finding, and an alert is over.
 COOLDOWN_DAYS = 7  # So long a rule rests after its alert was resolved: the same day's flicker is one alert.
-
-# A week of bad luck among the stolen cards looks like decay for some days: of such weeks there is one in
-# twenty. So a loss counts at once when more than half is lost, and else when a week of reports shows it.
-MUCH = 0.5
-LASTING_DAYS = 7
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS alerts (
@@ -50,29 +46,6 @@ CREATE TABLE IF NOT EXISTS alerts (
 );
 CREATE INDEX IF NOT EXISTS alerts_of ON alerts (scenario, branch, state);
 """
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Something that is held against every report.
-
-    Attributes
-    ----------
-    name, title : str
-    severity : {"bad", "attention"}
-        "bad" costs money now; "attention" may.
-    owner : str
-        Whose it is to act.
-    meaning, hint : str
-        Why it matters and what to do.
-    """
-
-    name: str
-    title: str
-    severity: Severity
-    owner: str
-    meaning: str
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -112,117 +85,6 @@ class Alert:
         return RULES[self.rule].title if self.rule in RULES else self.rule
 
 
-RULES: dict[str, Rule] = {
-    rule.name: rule
-    for rule in (
-        Rule(
-            "performance",
-            "The model is less right than it was",
-            "bad",
-            "data scientist",
-            "The whole interval lies below the one that the evaluation promised: it is not bad luck.",
-            "Look at what drifted, then retrain: the new model learns from what is true now.",
-        ),
-        Rule(
-            "input_drift",
-            "What comes in has changed",
-            "attention",
-            "data scientist",
-            "The model meets values it has not learnt from. Whether that harms, only labels will show.",
-            "Look at the columns named; ask whoever sends them before you retrain.",
-        ),
-        Rule(
-            "score_drift",
-            "The scores have changed",
-            "attention",
-            "data scientist",
-            "More, or fewer, alerts are raised than the threshold was set for.",
-            "Compare the scores before and now; if their inputs drifted too, begin there.",
-        ),
-        Rule(
-            "quality",
-            "The data are not as expected",
-            "bad",
-            "data engineer",
-            "A model can't be better than what it is given.",
-            "Mend the source first; a retrained model would learn the fault.",
-        ),
-        Rule(
-            "labels",
-            "Labels do not arrive",
-            "attention",
-            "data engineer",
-            "Without labels nobody sees the model decay.",
-            "Find out where the labels are held up.",
-        ),
-    )
-}
-
-
-def findings(
-    report: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, tuple[str, str]]:
-    """Which rules a report meets, each with what was found and what was expected.
-
-    Parameters
-    ----------
-    earlier : sequence of mapping
-        The reports of the days before: a loss that is not large counts once it lasts.
-    """
-    found: dict[str, tuple[str, str]] = {}
-    performance, drift = report.get("performance") or {}, report.get("drift") or {}
-    decayed = [
-        name
-        for name in ("average_precision", "alert_precision")
-        if is_below(performance, name)
-        and (_has_lost_much(performance, name) or _has_lasted(report, earlier, name))
-    ]
-    if decayed:
-        shown = "alert_precision" if "alert_precision" in decayed else decayed[0]
-        found["performance"] = _measured(performance, shown)
-    alarmed = [each for each in drift.get("columns", []) if each["alarm"]]
-    inputs = [each for each in alarmed if each["name"] != "score"]
-    for rule, columns in (("input_drift", inputs), ("score_drift", [c for c in alarmed if c not in inputs])):
-        if columns:
-            worst = columns[0]
-            more = f" and {len(columns) - 1} more" if len(columns) > 1 else ""
-            found[rule] = (
-                f"{worst['name']}{more}: {worst['method']} {worst['score']:.2f}",
-                f"below {worst['alarm_from']:.2f}, which weeks do not reach by themselves",
-            )
-    failed = [each for each in report.get("quality", []) if not each["passed"]]
-    for rule, names in (("labels", {"Labels arrive"}), ("quality", None)):
-        broken = [each for each in failed if (each["name"] == "Labels arrive") == (names is not None)]
-        if broken:
-            found[rule] = (f"{broken[0]['name']}: {broken[0]['found']}", broken[0]["expected"])
-    return found
-
-
-def is_below(performance: Mapping[str, Any], name: str) -> bool:
-    """Whether the figure's whole interval lies below the one that was promised."""
-    if performance.get("status") != "measured":
-        return False
-    high = performance["intervals"][name][1]
-    low = performance["promised"]["intervals"][name][0]
-    return high is not None and low is not None and high < low
-
-
-def _has_lost_much(performance: Mapping[str, Any], name: str) -> bool:
-    """Whether more than half is lost even at the upper end of the interval."""
-    return bool(performance["intervals"][name][1] < MUCH * performance["promised"]["metrics"][name])
-
-
-def _has_lasted(report: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]], name: str) -> bool:
-    """Whether the figure was below on each of the last `LASTING_DAYS`, today included."""
-    days = {
-        int(each["day"])
-        for each in earlier
-        if each.get("version") == report.get("version") and is_below(each["performance"], name)
-    }
-    today = int(report["day"])
-    return all(day in days for day in range(today - LASTING_DAYS + 1, today))
-
-
 def update(workspace: Workspace, scenario: str, branch: str, report: Mapping[str, Any]) -> list[Alert]:
     """Take a day's report into account; the alerts that it opened.
 
@@ -257,13 +119,13 @@ def update(workspace: Workspace, scenario: str, branch: str, report: Mapping[str
     return opened
 
 
-def open_alerts(workspace: Workspace, scenario: str, branch: str = "main") -> list[Alert]:
+def open_alerts(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Alert]:
     """Alerts that are not resolved: the worst first, then the newest."""
     living = [each for each in all_alerts(workspace, scenario, branch) if each.state != "resolved"]
     return sorted(living, key=lambda each: (each.state != "open", each.severity != "bad", -each.opened))
 
 
-def all_alerts(workspace: Workspace, scenario: str, branch: str = "main") -> list[Alert]:
+def all_alerts(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Alert]:
     """All alerts, oldest first.
 
     Raises
@@ -272,7 +134,48 @@ def all_alerts(workspace: Workspace, scenario: str, branch: str = "main") -> lis
         The database can't be read.
     """
     with _reading(workspace) as connection:
-        return _rows(connection, scenario, branch) if connection is not None else []
+        if connection is None:
+            return []
+        return _rows(connection, scenario, branch or branches.live_in(connection, scenario))
+
+
+def copy_branch(
+    connection: sqlite3.Connection, workspace: Workspace, scenario: str, source: str, target: str, day: int
+) -> None:
+    """Let branch `target` begin with the alerts of `source` as they stood on that day's morning."""
+    if not _is_there(connection):
+        return
+    for alert in _rows(connection, scenario, source):
+        if alert.opened <= day:
+            then = _as_of(workspace, alert, day)
+            values = vars(then) | {"branch": target}
+            del values["alert_id"]
+            names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
+            connection.execute(f"INSERT INTO alerts ({names}) VALUES ({places})", values)
+
+
+def _as_of(workspace: Workspace, alert: Alert, day: int) -> Alert:
+    """The alert as it stood on that day, with the words of the last report that had found it by then."""
+    if alert.resolved is not None and alert.resolved <= day:
+        return alert
+    seen = alert.acknowledged is not None and alert.acknowledged <= day
+    then = replace(
+        alert,
+        state="acknowledged" if seen else "open",
+        acknowledged=alert.acknowledged if seen else None,
+        resolved=None,
+        ended="",
+    )
+    if alert.last_seen <= day:
+        return then
+    first = alert.opened - LASTING_DAYS
+    reports = diary.read(workspace, alert.scenario, alert.branch, from_day=first, until_day=day + 1)
+    for place in range(len(reports) - 1, -1, -1):
+        found = findings(reports[place], reports[:place])
+        if alert.rule in found and reports[place]["day"] >= alert.opened:
+            what, expected = found[alert.rule]
+            return replace(then, last_seen=int(reports[place]["day"]), found=what, expected=expected)
+    return replace(then, last_seen=alert.opened)
 
 
 def acknowledge(workspace: Workspace, alert_id: int, day: int | None = None) -> Alert:
@@ -302,24 +205,6 @@ def acknowledge(workspace: Workspace, alert_id: int, day: int | None = None) -> 
                 (alert.last_seen if day is None else day, alert_id),
             )
         return _find(connection, alert_id)
-
-
-def _measured(performance: Mapping[str, Any], name: str) -> tuple[str, str]:
-    value, (low, high) = performance["metrics"][name], performance["intervals"][name]
-    promised = performance["promised"]
-    what = {"alert_precision": "Of 100 alerts {} are right", "average_precision": "Average precision {}"}[
-        name
-    ]
-    if name == "alert_precision":
-        words = f"{what.format(round(100 * value))} (95% interval {100 * low:.0f} to {100 * high:.0f})"
-        first, last = (100 * end for end in promised["intervals"][name])
-        return (
-            words,
-            f"{100 * promised['metrics'][name]:.0f} ({first:.0f} to {last:.0f}), as in the evaluation",
-        )
-    words = f"{what.format(f'{value:.2f}')} (95% interval {low:.2f} to {high:.2f})"
-    first, last = promised["intervals"][name]
-    return words, f"{promised['metrics'][name]:.2f} ({first:.2f} to {last:.2f}), as in the evaluation"
 
 
 def _open(
@@ -390,10 +275,13 @@ def _reading(workspace: Workspace) -> Iterator[sqlite3.Connection | None]:
         return
     try:
         with workspace.connect() as connection:
-            there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alerts'").fetchone()
-            yield connection if there else None
+            yield connection if _is_there(connection) else None
     except sqlite3.Error as error:
         raise Damaged(
             f"The alerts of workspace '{workspace.name}' can't be read: {error}.",
             "Your runs are kept. To begin afresh: python -m pipelines reset",
         ) from error
+
+
+def _is_there(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alerts'").fetchone() is not None

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines import branches
 from pipelines.errors import Damaged
 from pipelines.workspace import Workspace
 
@@ -34,8 +35,25 @@ def keep(workspace: Workspace, scenario: str, branch: str, report: Mapping[str, 
         )
 
 
+def copy_branch(
+    connection: sqlite3.Connection, scenario: str, source: str, target: str, until_day: int
+) -> None:
+    """Let branch `target` begin with the reports of `source` up to that day's morning."""
+    if _is_there(connection):
+        connection.execute(
+            "INSERT INTO monitor_days SELECT scenario, :target, day, report FROM monitor_days "
+            "WHERE scenario = :scenario AND branch = :source AND day <= :until_day",
+            {"scenario": scenario, "source": source, "target": target, "until_day": until_day},
+        )
+
+
 def read(
-    workspace: Workspace, scenario: str, branch: str = "main", *, from_day: int = 0, until_day: int = 10**9
+    workspace: Workspace,
+    scenario: str,
+    branch: str | None = None,
+    *,
+    from_day: int = 0,
+    until_day: int = 10**9,
 ) -> list[dict[str, Any]]:
     """The reports of these days, the last not included, by day; none before the first day has ended.
 
@@ -48,12 +66,12 @@ def read(
         return []
     try:
         with workspace.connect() as connection:
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'monitor_days'").fetchone():
+            if not _is_there(connection):
                 return []
             rows = connection.execute(
                 "SELECT report FROM monitor_days WHERE scenario = ? AND branch = ? AND day >= ? AND day < ? "
                 "ORDER BY day",
-                (scenario, branch, from_day, until_day),
+                (scenario, branch or branches.live_in(connection, scenario), from_day, until_day),
             ).fetchall()
         return [json.loads(row["report"]) for row in rows]
     except (sqlite3.Error, ValueError) as error:
@@ -61,3 +79,8 @@ def read(
             f"The monitoring diary of workspace '{workspace.name}' can't be read: {error}.",
             "Your runs are kept. To begin afresh: python -m pipelines reset",
         ) from error
+
+
+def _is_there(connection: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'monitor_days'"
+    return connection.execute(query).fetchone() is not None

@@ -71,9 +71,7 @@ class Reference:
     known_positives: pd.DataFrame
 
 
-def find_reference(
-    workspace: Workspace, scenario: Scenario, branch: str = promotion.LIVE_BRANCH
-) -> Reference:
+def find_reference(workspace: Workspace, scenario: Scenario, branch: str | None = None) -> Reference:
     """The reference of whoever is the champion now; read once and then kept.
 
     Raises

@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from pipelines import branches
 from pipelines.evaluation import BLOCKED_DAYS
 from pipelines.lifecycle import EVALUATION, Monitor
 from pipelines.monitoring import performance, quality
 from pipelines.monitoring.drift import compare
 from pipelines.monitoring.reference import SCORE, WEEK_DAYS, Reference, find_reference, read_reference
-from pipelines.promotion import LIVE_BRANCH
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S, Calendar, Scenario
 from pipelines.serving.logged import newest_day, read_logged, read_positives
@@ -33,7 +33,7 @@ def monitor(
     scenario: Scenario | str,
     day: int,
     *,
-    branch: str = LIVE_BRANCH,
+    branch: str | None = None,
     window_days: int = 7,
     resamples: int = 100,
     seed: int = 1,
@@ -91,7 +91,7 @@ def monitor_run(
         workspace,
         scenario,
         reference.until_day if day is None else day + 1,
-        LIVE_BRANCH,
+        None,
         params.window_days,
         params.resamples,
         seed,
@@ -118,12 +118,13 @@ def _report_with(
     workspace: Workspace,
     scenario: Scenario,
     day: int,
-    branch: str,
+    branch: str | None,
     window_days: int,
     resamples: int,
     seed: int,
     method: str | None,
 ) -> dict[str, Any]:
+    branch = branch or branches.live(workspace, scenario.name)
     read_from = day - scenario.label_delay_days - window_days
     answered = read_logged(workspace, scenario, read_from, day, branch=branch, at_s=day * DAY_S)
     answered = answered[answered["route"].isin(["champion", "canary"])]

@@ -13,7 +13,7 @@ from typing import Any
 from pipelines import promotion
 from pipelines.errors import FlightdeckError, Missing
 from pipelines.run import collector, read_params
-from pipelines.workspace import LIVE_BRANCH, Workspace
+from pipelines.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ChampionRun:
         return f"{self.ingest['size']}-{self.seed}"
 
 
-def champion_run(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> ChampionRun:
+def champion_run(workspace: Workspace, scenario: str, branch: str | None = None) -> ChampionRun:
     """The run behind the version that serves.
 
     Raises

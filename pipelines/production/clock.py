@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipelines import branches
 from pipelines.errors import BadInput, Missing, Refused
-from pipelines.workspace import LIVE_BRANCH, Workspace
+from pipelines.workspace import Workspace
 
 # Whoever only looks at clocks, five times a second, must not hold pandas and the registry in memory for
 # it: they are imported by what needs them.
@@ -114,8 +115,9 @@ def date_of(scenario: Scenario, day: int) -> date:
     return date.fromisoformat(scenario.start_date) + timedelta(days=day)
 
 
-def read(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> Clock | None:
+def read(workspace: Workspace, scenario: str, branch: str | None = None) -> Clock | None:
     """The clock, or None before a world was begun."""
+    branch = branch or branches.live(workspace, scenario)
     found = [clock for clock in clocks(workspace) if (clock.scenario, clock.branch) == (scenario, branch)]
     return found[0] if found else None
 
@@ -131,7 +133,7 @@ def clocks(workspace: Workspace) -> list[Clock]:
     return [Clock(workspace=workspace.name, **dict(row)) for row in rows]
 
 
-def today(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> int | None:
+def today(workspace: Workspace, scenario: str, branch: str | None = None) -> int | None:
     """Which day it is; None before a world was begun."""
     clock = read(workspace, scenario, branch)
     return clock.day if clock is not None else None
@@ -143,7 +145,7 @@ def begin(
     run: ChampionRun | None = None,
     *,
     episodes: str | None = None,
-    branch: str = LIVE_BRANCH,
+    branch: str | None = None,
 ) -> Clock:
     """Start the world behind a deployed run: its first day is the one that the run was made on.
 
@@ -169,7 +171,7 @@ def begin(
     from pipelines.scenarios import find_scenario
     from pipelines.scenarios.scenario import read_happened
 
-    world = find_scenario(scenario)
+    world, branch = find_scenario(scenario), branch or branches.live(workspace, scenario)
     run = run or champion_run(workspace, scenario, branch)
     until_day = int(run.ingest["until_day"])
     happened = read_happened(world, run.ingest["episodes"] if episodes is None else episodes)
@@ -200,7 +202,7 @@ def describe(clock: Clock) -> str:
     return f"{clock.size} world with seed {clock.seed}" + (f" and {clock.episodes}" if clock.episodes else "")
 
 
-def advance(workspace: Workspace, scenario: str, days: int, branch: str = LIVE_BRANCH) -> Clock:
+def advance(workspace: Workspace, scenario: str, days: int, branch: str | None = None) -> Clock:
     """Let that many more days pass; the service of the world plays them. Without a world, begin it first.
 
     Raises
@@ -214,6 +216,7 @@ def advance(workspace: Workspace, scenario: str, days: int, branch: str = LIVE_B
     """
     if days < 1:
         raise BadInput(f"{days} days can't be played.", "Ask for 1 or more.")
+    branch = branch or branches.live(workspace, scenario)
     clock = read(workspace, scenario, branch) or begin(workspace, scenario, branch=branch)
     left = clock.last_day - max(clock.day, clock.target_day)
     if days > left:
@@ -232,7 +235,7 @@ def advance(workspace: Workspace, scenario: str, days: int, branch: str = LIVE_B
     return _must_read(workspace, scenario, branch)
 
 
-def pause(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> Clock:
+def pause(workspace: Workspace, scenario: str, branch: str | None = None) -> Clock:
     """Stop after the day that is being played.
 
     Raises
@@ -240,12 +243,29 @@ def pause(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> Clo
     Missing
         No world was begun.
     """
+    branch = branch or branches.live(workspace, scenario)
     with _writing(workspace) as connection:
         connection.execute(
             f"UPDATE clocks SET target_day = day, problem = '', hint = '', changed_at = :now WHERE {_OF}",
             _named(scenario, branch),
         )
     return _must_read(workspace, scenario, branch)
+
+
+def halt(connection: sqlite3.Connection, clock: Clock) -> None:
+    """Let this branch's time stand still, as it is left for another: nothing is to be tried again on it."""
+    connection.execute(
+        f"UPDATE clocks SET target_day = day, problem = '', hint = '', changed_at = :now WHERE {_OF}",
+        _named(clock.scenario, clock.branch),
+    )
+
+
+def touch(workspace: Workspace, clock: Clock) -> None:
+    """Let whoever plays the worlds look at this one again."""
+    with _writing(workspace) as connection:
+        connection.execute(
+            f"UPDATE clocks SET changed_at = :now WHERE {_OF}", _named(clock.scenario, clock.branch)
+        )
 
 
 def pass_day(workspace: Workspace, clock: Clock) -> None:
@@ -275,6 +295,16 @@ def count_errors(workspace: Workspace, clock: Clock, events: int) -> None:
             f"UPDATE clocks SET errors = errors + :events WHERE {_OF} AND day = :day",
             {"events": events, "day": clock.day} | _named(clock.scenario, clock.branch),
         )
+
+
+def copy_branch(connection: sqlite3.Connection, scenario: str, source: str, target: str, day: int) -> None:
+    """Let branch `target` have the world of `source`, on the morning of that day."""
+    kept = "size, seed, episodes, run_id, first_day"
+    connection.execute(
+        f"INSERT INTO clocks (scenario, branch, {kept}, from_day, day, target_day, changed_at) "
+        f"SELECT scenario, :target, {kept}, :day, :day, :day, :now FROM clocks WHERE {_OF}",
+        _named(scenario, source) | {"target": target, "day": day},
+    )
 
 
 def _check_same_past(scenario: Scenario, run: ChampionRun, until_day: int, episodes: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from pipelines import promotion
 from pipelines.errors import FlightdeckError, Missing, Refused, Unavailable
 from pipelines.production import clock as clocks
-from pipelines.production import evening, ledger, traffic
+from pipelines.production import evening, ledger, policies, traffic
 from pipelines.production.champion import read_champion
 from pipelines.production.clock import Clock
 from pipelines.production.worlds import open_world
@@ -48,12 +48,15 @@ def play_day(
 
     Raises
     ------
+    Waiting
+        A policy retrains the model first.
     FlightdeckError
         The day can't be played now: nothing serves, the gateway does not answer, or what serves knows
         another past. What was done stays done, and is found when the day is played again.
     """
     scenario = find_scenario(clock.scenario)
     check_champion(workspace, clock)
+    policies.morning(workspace, clock)
     await_lineup(workspace, clock, loading_s)
     world = open_world(workspace.home, scenario, clock.size, clock.seed, clock.episodes)
     sent = traffic.play(workspace, clock, world, alive)

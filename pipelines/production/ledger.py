@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines import branches
 from pipelines.production.clock import Clock
 from pipelines.production.traffic import Sent
 from pipelines.scenarios import find_scenario
-from pipelines.scenarios.scenario import Scenario
+from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.serving.rollout import ANSWERING
 from pipelines.tasks.money import Bill, price
-from pipelines.workspace import LIVE_BRANCH, Workspace
+from pipelines.workspace import Workspace
+
+NEVER = 10**9  # A day that no world reaches.
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS ledger (
@@ -94,13 +97,14 @@ class Day:
     bill: Bill | None
 
 
-def days(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> list[Day]:
+def days(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Day]:
     """All days that were played, in order; looking makes no file."""
     if not workspace.database.is_file():
         return []
     with workspace.connect() as connection:
         if not _is_there(connection):
             return []
+        branch = branch or branches.live_in(connection, scenario)
         query = "SELECT * FROM ledger WHERE scenario = ? AND branch = ? ORDER BY day"
         return [_day(row) for row in connection.execute(query, (scenario, branch))]
 
@@ -153,6 +157,23 @@ def enter(
         return _day(connection.execute(query, _named(clock) | {"day": clock.day}).fetchone())
 
 
+def copy_branch(
+    connection: sqlite3.Connection, scenario: Scenario, source: str, target: str, before_day: int
+) -> None:
+    """Let branch `target` begin with the days of `source` before that one, priced as they were then."""
+    if not _is_there(connection):
+        return
+    named = {"scenario": scenario.name, "source": source, "target": target, "before_day": before_day}
+    priced = ", ".join(f"CASE WHEN day <= :known THEN {name} END" for name in _PRICED)
+    columns = ", ".join(_OTHERS)
+    connection.execute(
+        f"INSERT INTO ledger (branch, {columns}, {', '.join(_PRICED)}) SELECT :target, {columns}, {priced} "
+        "FROM ledger WHERE scenario = :scenario AND branch = :source AND day < :before_day",
+        # In the evening of the day before, the outcomes of days as old as this were known.
+        named | {"known": before_day - 1 - scenario.label_delay_days},
+    )
+
+
 def total(scenario: Scenario, days: Sequence[Day]) -> dict[str, Any]:
     """All days together: what they cost where that is known, and how many are not known yet.
 
@@ -175,11 +196,13 @@ def total(scenario: Scenario, days: Sequence[Day]) -> dict[str, Any]:
     }
 
 
-def log_hash(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> str:
+def log_hash(
+    workspace: Workspace, scenario: str, branch: str | None = None, until_day: int | None = None
+) -> str:
     """What production was: equal for equal seeds and actions, on any day and in any workspace.
 
-    It covers every prediction and label; when they were made, how long that took, and the workspace's name
-    do not count. Scores count to 9 decimals.
+    It covers every prediction and label, or those before the morning of `until_day`; when they were made,
+    how long that took, and the workspace's name do not count. Scores count to 9 decimals.
     """
     found = sha256()
     if not workspace.database.is_file():
@@ -187,15 +210,19 @@ def log_hash(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> 
     with workspace.connect() as connection:
         if not _is_there(connection, "feedback"):
             return found.hexdigest()
+        branch = branch or branches.live_in(connection, scenario)
         queries = (
             "SELECT world, event_id, event_time, event, version, route, round(score, 9), decision, "
-            "cold_start, hex(features) FROM predictions WHERE scenario = ? AND branch = ? "
-            "ORDER BY world, event_id, version, route",
-            "SELECT world, event_id, label, label_time FROM feedback WHERE scenario = ? AND branch = ? "
+            "cold_start, hex(features) FROM predictions WHERE scenario = :scenario AND branch = :branch "
+            "AND day < :until_day ORDER BY world, event_id, version, route",
+            "SELECT world, event_id, label, label_time FROM feedback "
+            "WHERE scenario = :scenario AND branch = :branch AND label_time <= :known_by "
             "ORDER BY world, event_id",
         )
+        until = NEVER if until_day is None else until_day
+        named = {"scenario": scenario, "branch": branch, "until_day": until, "known_by": until * DAY_S}
         for query in queries:
-            for row in connection.execute(query, (scenario, branch)):
+            for row in connection.execute(query, named):
                 found.update(json.dumps(tuple(row)).encode())
     return found.hexdigest()
 
@@ -263,6 +290,11 @@ def _named(clock: Clock) -> dict[str, Any]:
     return {"scenario": clock.scenario, "branch": clock.branch, "world": clock.world}
 
 
+_PRICED = ("missed", "reviews", "false_alarms", "without", "right")
+_OTHERS = (
+    *("scenario", "world", "day", "first_event", "last_event", "requests", "errors", "p50_ms", "p95_ms"),
+    *("flagged", "labels", "versions", "drifted", "alerts", "metric"),
+)
 _PLAIN = ("day", "requests", "errors", "p50_ms", "p95_ms", "flagged", "labels", "drifted", "alerts", "right")
 _OF_WORLD = "scenario = :scenario AND branch = :branch AND world = :world"
 # Ids find them by the log's index; the day leaves out what was sent by hand under an id among them.

@@ -19,7 +19,7 @@ from pipelines.production.champion import ChampionRun, champion_run
 from pipelines.production.clock import Clock
 from pipelines.run import Run, read_params, read_run
 from pipelines.scenarios.scenario import Scenario
-from pipelines.workspace import LIVE_BRANCH, Workspace
+from pipelines.workspace import Workspace
 
 # With a week of days from after the change a model has met every weekday of the world as it is now. On the
 # fraud world, 7 of 21 training days after a doubling of prices bring the average precision back (measured:
@@ -84,7 +84,7 @@ def learnable_from(scenario: Scenario, params: Mapping[str, Any], since_day: int
 
 
 def worth_retraining(
-    workspace: Workspace, scenario: Scenario, since_day: int, branch: str = LIVE_BRANCH
+    workspace: Workspace, scenario: Scenario, since_day: int, branch: str | None = None
 ) -> tuple[bool, str]:
     """Whether retraining today can learn from the time since `since_day`, and why, in a sentence.
 
@@ -108,10 +108,17 @@ def worth_retraining(
     return False, f"Retrained today, only {learns}: {why}. From day {found.worth_day} on it is worth it."
 
 
-def retrain(workspace: Workspace, scenario: str, reason: str, branch: str = LIVE_BRANCH) -> Run:
+def retrain(
+    workspace: Workspace, scenario: str, reason: str, branch: str | None = None, run_id: str | None = None
+) -> Run:
     """Hand the whole road to the queue again, with the champion's own params and the world as it is today.
 
     Asked for again while that run waits or goes on, it is that run.
+
+    Parameters
+    ----------
+    run_id : str, optional
+        Of the run; the same id twice is one run.
 
     Raises
     ------
@@ -123,8 +130,8 @@ def retrain(workspace: Workspace, scenario: str, reason: str, branch: str = LIVE
     champion, clock = champion_run(workspace, scenario, branch), clocks.read(workspace, scenario, branch)
     params = params_today(champion, clock, reason)
     seed = champion.seed if clock is None else clock.seed
-    going_on = _going_on(workspace, scenario, params, seed)
-    return going_on or queue.submit(workspace, scenario, params, seed=seed)
+    going_on = _going_on(workspace, scenario, params, seed) if run_id is None else None
+    return going_on or queue.submit(workspace, scenario, params, seed=seed, run_id=run_id)
 
 
 def params_today(champion: ChampionRun, clock: Clock | None, reason: str = "") -> dict[str, dict[str, Any]]:

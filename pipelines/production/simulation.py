@@ -17,14 +17,13 @@ from pipelines.engines import local
 from pipelines.errors import BadInput, Refused, Unavailable
 from pipelines.lifecycle import LIFECYCLE, Ingest
 from pipelines.production import clock as clocks
-from pipelines.production import ledger
+from pipelines.production import ledger, policies
 from pipelines.production.champion import champion_of_run
 from pipelines.production.clock import Clock
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import read_happened
 from pipelines.workspace import Workspace
 
-POLICIES = ("never",)
 LOOK_S = 0.1
 # A day that can't be played this long will not be: whoever waits is told why. One that is being played
 # may take as long as a busy machine needs.
@@ -89,6 +88,7 @@ def simulate(
             "and another was asked for.",
             "Simulate in a workspace of its own: --workspace NAME",
         )
+    policies.choose(workspace, clock, policy)
     first_day = clock.day
     began = time.monotonic()
     clock = _play(workspace, clocks.advance(workspace, scenario, days), tell)
@@ -110,25 +110,22 @@ def check_asked(scenario: str, policy: str, episodes: Sequence[str]) -> str:
     BadInput
         There is no such scenario, policy or episode.
     """
-    if policy not in POLICIES:
-        raise BadInput(
-            f"There is no policy '{policy[:40]}' yet.", f"The policies are: {', '.join(POLICIES)}."
-        )
+    policies.find_policy(policy)
     return ",".join(map(str, read_happened(find_scenario(scenario), ",".join(episodes))))
 
 
 def as_json(workspace: Workspace, simulated: Simulated) -> dict[str, Any]:
     """The simulation as the command line prints it."""
     clock = simulated.clock
-    rows = promotion.history(workspace, clock.scenario)
-    all_days = ledger.days(workspace, clock.scenario)
+    rows = promotion.history(workspace, clock.scenario, clock.branch)
+    all_days = ledger.days(workspace, clock.scenario, clock.branch)
     return {
         "scenario": clock.scenario,
         "world": {"size": clock.size, "seed": clock.seed, "episodes": clock.episodes},
         "day": clock.day,
-        "log_hash": ledger.log_hash(workspace, clock.scenario),
+        "log_hash": ledger.log_hash(workspace, clock.scenario, clock.branch),
         "days": [day_as_json(day) for day in simulated.days],
-        "retrainings": [],
+        "retrainings": [vars(each) for each in policies.retrainings(workspace, clock.scenario, clock.branch)],
         "deployments": [
             {"day": row.day, "action": row.action, "stage": row.stage, "version": row.version} for row in rows
         ],

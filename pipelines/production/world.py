@@ -21,8 +21,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipelines import branches
 from pipelines.errors import FlightdeckError, Refused, Unavailable
 from pipelines.production import clock as clocks
+from pipelines.production import policy_lab
 from pipelines.production.clock import Clock
 from pipelines.production.opening import Opener
 from pipelines.settings import SINGLE_THREAD, settings
@@ -75,27 +77,36 @@ class Player:
                 continue
             try:
                 of_workspace = clocks.clocks(workspace)
+                if all(clock.state == "idle" for clock in of_workspace) and policy_lab.go_on(workspace):
+                    of_workspace = clocks.clocks(workspace)
             except (sqlite3.Error, OSError, FlightdeckError) as error:
                 log.debug("workspace %s can't be read: %s", workspace.name, error)
                 continue
-            found += of_workspace
+            # A branch that was left rests: the gateway answers for the one that is lived in.
+            found += [each for each in of_workspace if each.branch == branches.live(workspace, each.scenario)]
             if all(clock.state == "idle" for clock in of_workspace):
                 self._idle[workspace.name] = mark
         now = time.monotonic()
         return [
             clock
             for clock in found
-            if clock.state == "playing"  # also one that had stopped and was asked again to go on
-            or (clock.state == "stopped" and now >= self._retry_at.get(_key(clock), 0.0))
+            # Playing is also one that had stopped and was asked again to go on.
+            if (clock.state == "playing" and _key(clock) in self._failures)
+            or (clock.state != "idle" and now >= self._retry_at.get(_key(clock), 0.0))
         ]
 
     def _play(self, key: Key, clock: Clock) -> None:
         # Here and not above: until the first day is played, this process stays small.
         from pipelines.production.day import play_day
+        from pipelines.production.policies import Waiting
 
         workspace = Workspace(self.home, clock.workspace)
         try:
             play_day(workspace, clock, loading_s=TURN_S)
+        except Waiting:
+            # Retraining is no problem: the day is looked at again soon.
+            self._failures.pop(key, None)
+            self._retry_at[key] = time.monotonic() + POLL_S
         except FlightdeckError as error:
             self._stop(key, clock, error)
         except (sqlite3.Error, OSError) as error:

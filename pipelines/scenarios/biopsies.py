@@ -93,7 +93,9 @@ class Biopsies:
         review=1.0,
         false_alarm=4.0,
         meaning="A tumour that is overlooked does far more harm than a needless second look, which costs an "
-        "hour and a worried week. How much more is a judgement, not a measurement.",
+        "hour and a worried week. How much more is a judgement, not a measurement. A "
+        "retrained model is checked for a morning, in which nobody is examined.",
+        retraining=20.0,
     )
     episodes: tuple[Episode, ...] = (
         Episode(

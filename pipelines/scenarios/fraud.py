@@ -156,7 +156,9 @@ class Fraud:
         review=4.0,
         false_alarm=10.0,
         meaning="An undetected fraud costs its amount. Looking into an alert takes some five minutes of an "
-        "analyst. An honest customer whose payment is refused costs goodwill.",
+        "analyst. An honest customer whose payment is refused costs goodwill. A "
+        "retraining takes somebody half a day.",
+        retraining=250.0,
     )
     episodes: tuple[Episode, ...] = (
         Episode(

@@ -200,7 +200,9 @@ class Prices:
     false_alarm : float
         What a wrong alert costs besides.
     meaning : str
-        Where the three come from, in words: they are assumptions.
+        Where these come from, in words: they are assumptions.
+    retraining : float
+        Cost of one retraining: the machine, and who looks at the result.
     """
 
     unit: str
@@ -209,6 +211,7 @@ class Prices:
     review: float
     false_alarm: float
     meaning: str
+    retraining: float = 0.0
 
 
 class Scenario(Protocol):

@@ -11,14 +11,14 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
-from pipelines import promotion
+from pipelines import branches, promotion
 from pipelines.errors import FlightdeckError, Unavailable
 from pipelines.promotion import Serving
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving.champions import Lineup, Shelf, load_lineup
 from pipelines.serving.memory import History, Memory, history_of, load_memory
 from pipelines.serving.prediction_log import replay
-from pipelines.workspace import LIVE_BRANCH, Workspace
+from pipelines.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ class Order:
     ----------
     life : int
         Of the endpoint; what an earlier one ordered is thrown away.
+    branch : str
+        The one that was lived in then.
     held : History or None
         What the memory there is begins with.
     first_run : str or None
@@ -56,6 +58,7 @@ class Order:
     """
 
     life: int
+    branch: str
     serving: Serving
     held: History | None
     first_run: str | None
@@ -68,8 +71,10 @@ class Endpoint:
 
     Attributes
     ----------
+    branch : str
+        The one that is lived in.
     wanted : Serving or None
-        What the ledger says; None until it was looked at.
+        What the ledger says of it; None until it was looked at.
     lineup : Lineup
         What answers now.
     memory : Memory or None
@@ -80,16 +85,16 @@ class Endpoint:
         Why the last load failed.
     """
 
-    def __init__(self, workspace: Workspace, scenario: Scenario, branch: str = LIVE_BRANCH) -> None:
+    def __init__(self, workspace: Workspace, scenario: Scenario) -> None:
         self.scenario = scenario
         self._workspace = workspace
-        self._branch = branch
         self._life = 0
         self.restart()
 
     def restart(self) -> None:
         """Begin as new: the workspace was reset, and nothing known of it holds any longer."""
         self.shelf = Shelf(self._workspace, self.scenario)
+        self.branch = branches.MAIN
         self.wanted: Serving | None = None
         self.lineup = Lineup()
         self.memory: Memory | None = None
@@ -104,7 +109,8 @@ class Endpoint:
         """Read the ledger."""
         before = self.wanted
         try:
-            self.wanted = promotion.serving(self._workspace, self.scenario.name, self._branch)
+            self.branch = branches.live(self._workspace, self.scenario.name)
+            self.wanted = promotion.serving(self._workspace, self.scenario.name, self.branch)
         except sqlite3.Error as error:
             raise Unavailable(
                 f"The promotion ledger of workspace '{self._workspace.name}' can't be read: {error}.",
@@ -113,16 +119,21 @@ class Endpoint:
         if self.wanted != before:
             self._failures, self._retry_at = 0, 0.0  # another version may work at once
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it has a memory, and of the branch that is lived in."""
+        return self.memory is not None and self.memory.stream.branch == self.branch
+
     def order(self) -> Order | None:
         """What has to be prepared now, if anything; it counts as being prepared from here on."""
         if self.wanted is None or self.loading or time.monotonic() < self._retry_at:
             return None
-        remembers = self.memory is not None or (self.wanted.champion is None and self.first_run is None)
+        remembers = self.remembers or (self.wanted.champion is None and self.first_run is None)
         if self.wanted == self.lineup.serving and not self.lineup.absent and remembers:
             return None
         self.loading = True
         held = self.memory.history if self.memory is not None else None
-        return Order(self._life, self.wanted, held, self.first_run)
+        return Order(self._life, self.branch, self.wanted, held, self.first_run)
 
     def prepare(self, order: Order) -> Prepared:
         """Load and warm the models, and build the memory when it is another's: off the predictor's thread.
@@ -139,7 +150,7 @@ class Endpoint:
         run_id = champion.run_id if champion is not None else order.first_run
         if run_id is None:
             return Prepared(lineup, None)
-        history = history_of(self._workspace, self.scenario, self._branch, run_id)
+        history = history_of(self._workspace, self.scenario, order.branch, run_id)
         if history == order.held:
             return Prepared(lineup, None)
         return Prepared(lineup, load_memory(self._workspace, self.scenario, history, run_id))

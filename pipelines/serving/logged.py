@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipelines import branches
 from pipelines.errors import Damaged, Unavailable
-from pipelines.promotion import LIVE_BRANCH
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving.rollout import Route
 from pipelines.workspace import Workspace
@@ -41,7 +41,7 @@ def read_logged(
     from_day: int,
     until_day: int,
     *,
-    branch: str = LIVE_BRANCH,
+    branch: str | None = None,
     at_s: int | None = None,
     routes: Sequence[Route] = ANSWERED,
     world: str | None = None,
@@ -73,6 +73,7 @@ def read_logged(
         A row holds other features than the scenario has.
     """
     names = [feature.name for feature in scenario.features]
+    branch = branch or _live(workspace, scenario.name)
     rows = _rows(workspace, scenario.name, branch, world, from_day, until_day, routes)
     # Sorted here: SQLite would carry every row's features through its sorter.
     rows.sort(key=itemgetter(1, 0))
@@ -107,7 +108,7 @@ def read_logged(
 
 
 def read_positives(
-    workspace: Workspace, scenario: Scenario, known_from_s: int, known_until_s: int, branch: str = LIVE_BRANCH
+    workspace: Workspace, scenario: Scenario, known_from_s: int, known_until_s: int, branch: str | None = None
 ) -> pd.DataFrame:
     """The positives among the answered events that became known in that time, both ends included.
 
@@ -121,7 +122,7 @@ def read_positives(
     Unavailable
         The database can't be read.
     """
-    entity = scenario.alert_entity
+    entity, branch = scenario.alert_entity, branch or _live(workspace, scenario.name)
     named = "p.event_id" if entity == "event_id" else "json_extract(p.event, :path)"
     query = (
         f"SELECT DISTINCT {named}, f.label_time FROM feedback f "
@@ -137,13 +138,14 @@ def read_positives(
     return pd.DataFrame({entity: columns[0], "label_time": np.array(columns[1], dtype=np.int64)})
 
 
-def newest_day(workspace: Workspace, scenario: str, branch: str = LIVE_BRANCH) -> int | None:
+def newest_day(workspace: Workspace, scenario: str, branch: str | None = None) -> int | None:
     """The day of the newest event that was answered, in the world that was answered about last."""
     query = (
         "SELECT max(day) FROM predictions WHERE scenario = :scenario AND branch = :branch AND world = "
         "(SELECT world FROM predictions WHERE scenario = :scenario AND branch = :branch "
         "ORDER BY seq DESC LIMIT 1)"
     )
+    branch = branch or _live(workspace, scenario)
     found = _select(workspace, query, {"scenario": scenario, "branch": branch})
     return found[0][0] if found else None
 
@@ -192,7 +194,19 @@ def _select(workspace: Workspace, query: str, values: Mapping[str, object]) -> l
             begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone()
             return connection.execute(query, values).fetchall() if begun else []
     except sqlite3.Error as error:
-        raise Unavailable(
-            f"The prediction log of workspace '{workspace.name}' can't be read: {error}.",
-            "Check the disk; serving then goes on by itself.",
-        ) from error
+        raise _unreadable(workspace, error) from error
+
+
+def _live(workspace: Workspace, scenario: str) -> str:
+    """The branch that is lived in."""
+    try:
+        return branches.live(workspace, scenario)
+    except sqlite3.Error as error:
+        raise _unreadable(workspace, error) from error
+
+
+def _unreadable(workspace: Workspace, error: Exception) -> Unavailable:
+    return Unavailable(
+        f"The prediction log of workspace '{workspace.name}' can't be read: {error}.",
+        "Check the disk; serving then goes on by itself.",
+    )

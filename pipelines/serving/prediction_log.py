@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import Missing, Unavailable
-from pipelines.serving.predictions import Answered, Entry, Label, Prediction, Stream
+from pipelines.scenarios.scenario import DAY_S
+from pipelines.serving.predictions import Answered, Entry, Label, Prediction, Stream, derive_id
 from pipelines.workspace import Workspace
 
 _TABLES = """
@@ -88,6 +89,7 @@ class PredictionLog:
         try:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
+            self._last = _last(connection)  # a branch may have been copied meanwhile
             self._insert("predictions", [_prediction_row(prediction) for prediction in predictions])
             self._insert("feedback", [_label_row(label) for label in labels])
             connection.execute("COMMIT")
@@ -201,8 +203,6 @@ class PredictionLog:
             self._connection = self._workspace.open_database()
             self._connection.isolation_level = None  # Transactions begin and end where it is written.
             self._connection.executescript(_TABLES)
-            query = "SELECT max(seq) FROM (SELECT seq FROM predictions UNION ALL SELECT seq FROM feedback)"
-            self._last = self._connection.execute(query).fetchone()[0] or 0
             self._file = self._workspace.database.stat().st_ino
             self._opened += 1
         return self._connection
@@ -227,6 +227,43 @@ def replay(workspace: Workspace, stream: Stream, after: int = 0) -> Iterator[Ent
     )
     for seq, event_id, time_s, event, label in _look_up(workspace, query, {"after": after, **vars(stream)}):
         yield Entry(seq, event_id, time_s, None if event is None else json.loads(event), label)
+
+
+def copy_branch(
+    connection: sqlite3.Connection, scenario: str, source: str, target: str, before_day: int
+) -> None:
+    """Let branch `target` begin with what was answered and learned on `source` before that day.
+
+    The copies have ids of their own, derived like any other's.
+    """
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone():
+        return
+    connection.create_function("derive_id", 7, derive_id, deterministic=True)
+    values = {
+        "scenario": scenario,
+        "source": source,
+        "target": target,
+        "before_day": before_day,
+        "known_by": before_day * DAY_S,
+        "last": _last(connection),
+    }
+    connection.execute(
+        "INSERT INTO predictions SELECT seq + :last, "
+        "derive_id(workspace, :target, scenario, world, event_id, version, route), workspace, :target, "
+        "scenario, world, event_id, event_time, day, event, version, route, score, decision, cold_start, "
+        "features, at, latency_ms FROM predictions "
+        "WHERE scenario = :scenario AND branch = :source AND day < :before_day",
+        values,
+    )
+    # A label of an event that nobody answered names no prediction.
+    connection.execute(
+        "INSERT INTO feedback SELECT f.seq + :last, CASE WHEN p.seq IS NULL THEN f.prediction_id ELSE "
+        "derive_id(p.workspace, :target, p.scenario, p.world, p.event_id, p.version, p.route) END, "
+        "f.workspace, :target, f.scenario, f.world, f.event_id, f.label, f.label_time, f.at "
+        "FROM feedback f LEFT JOIN predictions p ON p.prediction_id = f.prediction_id "
+        "WHERE f.scenario = :scenario AND f.branch = :source AND f.label_time <= :known_by",
+        values,
+    )
 
 
 def recent(workspace: Workspace, scenario: str, limit: int = 20) -> list[Prediction]:
@@ -280,6 +317,12 @@ def _unreadable(workspace: Workspace, error: Exception) -> Unavailable:
         f"The prediction log of workspace '{workspace.name}' can't be read: {error}.",
         "Check the disk; serving then goes on by itself.",
     )
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    """The highest seq in either table."""
+    each = (f"SELECT max(seq) FROM {table}" for table in ("predictions", "feedback"))
+    return max(int(connection.execute(query).fetchone()[0] or 0) for query in each)
 
 
 def _prediction_row(prediction: Prediction) -> dict[str, Any]:

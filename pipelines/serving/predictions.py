@@ -63,12 +63,16 @@ class Prediction:
     @property
     def prediction_id(self) -> str:
         """Derived, not drawn: the same prediction made again has the same id."""
-        facts = (*vars(self.stream).values(), self.event_id, self.version, self.route)
-        return sha256("/".join(map(str, facts)).encode()).hexdigest()[:20]
+        return derive_id(*vars(self.stream).values(), self.event_id, self.version, self.route)
 
     @property
     def day(self) -> int:
         return self.event_time // DAY_S
+
+
+def derive_id(*facts: str | int) -> str:
+    """A prediction's id: of workspace, branch, scenario, world, event_id, version and route."""
+    return sha256("/".join(map(str, facts)).encode()).hexdigest()[:20]
 
 
 class Answered(NamedTuple):

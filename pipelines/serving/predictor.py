@@ -231,7 +231,7 @@ class Predictor:
             if named is None:
                 raise nothing_promoted(endpoint.scenario.name)
             endpoint.first_run = endpoint.first_run or named.run_id
-        if endpoint.memory is not None and (named is not None or "champion" in endpoint.lineup.models):
+        if endpoint.remembers and (named is not None or "champion" in endpoint.lineup.models):
             return True
         if endpoint.problem is not None and not endpoint.loading:
             raise endpoint.problem

@@ -107,7 +107,7 @@ def test_the_end_of_the_world_is_refused(
 ) -> None:
     # given a world that has one day left
     run = create_run(workspace, scenario, {"ingest": {"size": "small", "until_day": until_day}})
-    with samples.promotion._writing(workspace, scenario, "main") as page:
+    with samples.promotion_rows.writing(workspace, scenario, "main") as page:
         page.append("promote", "production", 1, "test", None, source=f"run:{run.run_id}/deploy")
 
     # when more are asked for, then it says how long the world lasts and how many are left

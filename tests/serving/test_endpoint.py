@@ -111,7 +111,7 @@ def test_what_failed_is_tried_again_after_a_while(fresh: Workspace, monkeypatch:
     # then it waits, and then tries again; once it succeeds the problem is gone
     assert found.order() is None
     monkeypatch.setattr(endpoint, "RETRY_S", 0.0)
-    found.fail(Order(1, found.lineup.serving, None, None), Unavailable("again", ""))
+    found.fail(Order(1, "main", found.lineup.serving, None, None), Unavailable("again", ""))
     order = found.order()
     assert order is not None
     found.install(order, found.prepare(order))
