@@ -319,7 +319,15 @@ def _print_promotion(made: Promotion, as_json: bool) -> None:
 
 
 # Commands that have a module of their own, by noun.
-for _command in (keeping.backup, keeping.restore, keeping.reset, keeping.undo, simulation.simulate):
+for _command in (
+    keeping.backup,
+    keeping.restore,
+    keeping.reset,
+    keeping.undo,
+    simulation.simulate,
+    simulation.rewind,
+    simulation.branches,
+):
     cli.command()(_command)
 
 

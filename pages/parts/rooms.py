@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-HOME, FOUNDATIONS, DATA, TRAIN, EVALUATE, REGISTRY, DEPLOY, MONITOR, NOTEBOOKS, HISTORY, WORKSPACE = (
+HOME, FOUNDATIONS, DATA, TRAIN, EVALUATE, REGISTRY, DEPLOY = (
     "home",
     "foundations",
     "data",
@@ -14,7 +14,11 @@ HOME, FOUNDATIONS, DATA, TRAIN, EVALUATE, REGISTRY, DEPLOY, MONITOR, NOTEBOOKS, 
     "evaluate",
     "registry",
     "deploy",
+)
+PRODUCTION, MONITOR, POLICIES, NOTEBOOKS, HISTORY, WORKSPACE = (
+    "production",
     "monitor",
+    "policies",
     "notebooks",
     "history",
     "workspace",
@@ -48,7 +52,9 @@ ROOMS: tuple[Place, ...] = (
     Place(EVALUATE, "Evaluate", "balance"),
     Place(REGISTRY, "Registry", "inventory_2"),
     Place(DEPLOY, "Deploy", "rocket_launch"),
+    Place(PRODUCTION, "Production", "cell_tower"),
     Place(MONITOR, "Monitor", "monitoring"),
+    Place(POLICIES, "Policy lab", "science"),
     Place(NOTEBOOKS, "Notebooks", "menu_book"),
     Place(HISTORY, "History", "history"),
     Place(WORKSPACE, "Workspace", "folder"),

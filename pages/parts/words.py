@@ -88,6 +88,11 @@ def money(value: float, unit: str) -> str:
     return f"€{amount}" if unit == "EUR" else f"{amount} {unit}"
 
 
+def signed(value: float, unit: str) -> str:
+    """An amount with a minus where it is below zero: "−€8,420"."""
+    return ("−" if round(value) < 0 else "") + money(value, unit)
+
+
 def date_words(day: date) -> str:
     """A date: "Sunday 8 July 2018"."""
     return f"{day:%A} {day.day} {day:%B %Y}"

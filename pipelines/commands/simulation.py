@@ -1,11 +1,12 @@
-"""The command that plays a world: simulate."""
+"""The commands that move a world in time: simulate, rewind, branches."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from pipelines.branches import Branch
 from pipelines.commands.answer import AsJson, InWorkspace, ScenarioName, ignore, say, speaking, tell
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.settings import settings
@@ -66,3 +67,60 @@ def simulate(
             f"  log {answer['log_hash'][:16]}",
         ]
         say(answer, lines, as_json)
+
+
+def rewind(
+    scenario: ScenarioName,
+    day: Annotated[int, typer.Option(help="The day on whose morning to begin again.")],
+    title: Annotated[str, typer.Option(help="What is to be tried this time.")] = "",
+    workspace: InWorkspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to the morning of a past day, on a branch of its own; what was left stays as it was."""
+    from pipelines.production import ledger, rewinding
+
+    with speaking(as_json):
+        place = open_workspace(workspace)
+        made = rewinding.rewind(place, scenario, day, title)
+        prefix = ledger.log_hash(place, scenario, made.name)
+        line = f"It is the morning of day {day} on {made.name}; {made.parent} stays as it was."
+        say(_branch_as_json(made) | {"log_hash": prefix}, [line, f"  log {prefix[:16]}"], as_json)
+
+
+def branches(
+    scenario: ScenarioName,
+    switch: Annotated[str | None, typer.Option(metavar="NAME", help="Live in this branch again.")] = None,
+    workspace: InWorkspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """List a world's branches: where each left another, and how far it is; or live in another."""
+    from pipelines import branches as there
+    from pipelines.production import clock, ledger, rewinding
+    from pipelines.scenarios import find_scenario
+
+    with speaking(as_json):
+        place = open_workspace(workspace)
+        find_scenario(scenario)
+        if switch is not None:
+            rewinding.switch(place, scenario, switch)
+        live, known = there.live(place, scenario), there.known(place, scenario)
+        rows = [
+            _branch_as_json(each)
+            | {
+                "day": clock.today(place, scenario, each.name),
+                "live": each.name == live,
+                "log_hash": ledger.log_hash(place, scenario, each.name),
+            }
+            for each in known
+        ]
+        lines = [
+            f"{'*' if row['live'] else ' '} {row['name']:12} day {row['day']}"
+            + (f", left {row['parent']} on day {row['fork_day']}: {row['title']}" if row["parent"] else "")
+            for row in rows
+        ]
+        say({"branches": rows}, lines, as_json)
+
+
+def _branch_as_json(branch: Branch) -> dict[str, Any]:
+    named = ("name", "parent", "fork_day", "title")
+    return {"scenario": branch.scenario} | {name: getattr(branch, name) for name in named}
