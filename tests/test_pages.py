@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -232,6 +232,29 @@ def test_of_a_run_that_goes_on_only_what_changed_is_drawn_again(
     events.append(found.folder, "step_started", step="evaluate", attempt=1, cells=11)
     beat()
     assert asked[1:] == ["app"]
+
+
+def test_a_notebook_that_grows_while_it_is_drawn_is_shown_as_far_as_it_was_looked_at(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a page that has looked at a run, whose step then writes more cells
+    run = samples.running(workspace, "train", cells=2)
+    found = read_record(workspace, run.run_id)
+    drawn: list[str] = []
+
+    def fragment(draw: Callable[..., None], key: str) -> Callable[..., None]:
+        drawn.append(key)
+        return draw
+
+    monkeypatch.setattr("streamlit.fragment", fragment)
+    all_cells = notebook.cells_of(found, LIFECYCLE.step("train"))
+    with monkeypatch.context() as patch:
+        patch.setattr("pages.parts.notebook.cells_of", lambda *_: all_cells[:1])
+        following = Following(workspace, found, LIFECYCLE.step("train"))
+    # when it is drawn
+    following.draw_notebook()
+    # then no part is drawn that the next beat does not know
+    assert drawn == ["cell:0"]
 
 
 def test_two_runs_that_read_alike_can_both_be_chosen(workspace: Workspace) -> None:

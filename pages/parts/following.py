@@ -18,7 +18,7 @@ class Following:
 
     def __init__(self, workspace: Workspace, record: Record, step: Step) -> None:
         self._workspace, self._record, self._step = workspace, record, step
-        self._cells: tuple[Cell, ...] = ()
+        self._cells: tuple[Cell, ...] | None = None  # while they can't be read
         self._status = record.state.status
         self._pulse = Pulse(self._look)
 
@@ -29,7 +29,9 @@ class Following:
         self._pulse.part("title", lambda: runs.draw_title(self._record, self._step))
 
     def draw_notebook(self) -> None:
-        notebook.draw_notebook(self._record, self._step, self._draw_cell)
+        # The cells that were looked at: read again now there may be more, which no beat knows of yet.
+        draw = self._draw_cell if self._cells is not None else None
+        notebook.draw_notebook(self._record, self._step, draw, self._cells)
 
     def start(self) -> None:
         """Follow it from here on; called once everything is drawn."""
@@ -39,6 +41,7 @@ class Following:
         self._pulse.part(_name(number), self._draw_newest, number)
 
     def _draw_newest(self, number: int) -> None:
+        assert self._cells is not None  # a part is a cell that was read
         cell = self._cells[number]
         notebook.draw_cell(cell, number, self._step, notebook.standing(self._record, self._step, cell))
 
@@ -46,16 +49,17 @@ class Following:
         """What each part has to show; None when another step runs now, or the run's status is another."""
         try:
             record = read_record(self._workspace, self._record.run_id)
-            self._record, self._cells = record, notebook.cells_of(record, self._step)
+            cells = notebook.cells_of(record, self._step)
         except FlightdeckError:
             return None
+        self._record, self._cells = record, cells
         if record.state.status != self._status or runs.shown_step(record) is not self._step:
             return None
         found: dict[str, object] = {
             "steps": runs.nodes_of(record),
             "title": runs.title_of(record, self._step),
         }
-        for number, cell in enumerate(self._cells):
+        for number, cell in enumerate(cells):
             found[_name(number)] = (cell, notebook.standing(record, self._step, cell))
         return found
 

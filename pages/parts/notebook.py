@@ -61,19 +61,26 @@ def standing(record: Record | None, step: Step, cell: Cell) -> Standing:
     return Standing(running=running, timing=_timing(state, cell, began), printed=printed)
 
 
-def draw_notebook(record: Record | None, step: Step, draw: Callable[[Cell, int], None] | None = None) -> None:
+def draw_notebook(
+    record: Record | None,
+    step: Step,
+    draw: Callable[[Cell, int], None] | None = None,
+    cells: tuple[Cell, ...] | None = None,
+) -> None:
     """The notebook of one step in a frame of fixed height that follows the running cell.
 
     Parameters
     ----------
     draw : callable, optional
         Draws one cell, given with its number; else each is drawn here, once.
+    cells : tuple of Cell, optional
+        As they were read before; else they are read now.
     """
     state = record.state.steps.get(step.name) if record else None
     running = state is not None and state.status == "running"
     frame = st.container(height=PANEL_HEIGHT, border=True, autoscroll=running, gap=CELL_GAP, key="notebook")
     with frame, problems_shown():
-        cells = cells_of(record, step)
+        cells = cells_of(record, step) if cells is None else cells
         if not cells and (state is None or state.status != "failed"):
             _draw_preview(step)
             return
