@@ -40,6 +40,10 @@ RETRY_S, LONGEST_RETRY_S = 1.0, 20.0
 # So long one workspace's new version is waited for, while all others wait too; then it has its next turn.
 TURN_S = 3.0
 
+# A commit changes a database's files before it can be read, by as long as the disk takes: files that have
+# just changed are therefore no proof that what was read is the newest.
+SETTLED_S = 10.0
+
 # When nothing is to be played for this long, the process begins anew: what a day needs in memory, 200 MB,
 # would else stay until the end.
 FORGET_S = 180.0
@@ -48,13 +52,26 @@ Key = tuple[str, str, str]  # Workspace, scenario, branch.
 Mark = tuple[tuple[int, int] | None, ...]  # Time and size of a database's files.
 
 
+@dataclass(frozen=True)
+class Idle:
+    """A workspace with nothing to play: since when its files are the same, and when it was last read."""
+
+    mark: Mark
+    since: float
+    read_at: float
+
+    @property
+    def settled(self) -> bool:
+        return self.read_at - self.since > SETTLED_S
+
+
 @dataclass
 class Player:
     """Plays the days of all workspaces of a home, in turn."""
 
     home: Home
     _turn: Key = ("", "", "")
-    _idle: dict[str, Mark] = field(default_factory=dict)
+    _idle: dict[str, Idle] = field(default_factory=dict)
     _failures: dict[Key, int] = field(default_factory=dict)
     _retry_at: dict[Key, float] = field(default_factory=dict)
 
@@ -69,11 +86,12 @@ class Player:
         return True
 
     def _playable(self) -> list[Clock]:
-        found = []
+        found, now = [], time.monotonic()
         for workspace in self.home.workspaces():
             # A class has many workspaces, and most are idle: those that have not changed are not opened.
-            mark = _mark(workspace.database)
-            if self._idle.get(workspace.name) == mark:
+            mark, idle = _mark(workspace.database), self._idle.get(workspace.name)
+            same = idle is not None and idle.mark == mark
+            if idle is not None and same and idle.settled:
                 continue
             try:
                 of_workspace = clocks.clocks(workspace)
@@ -85,8 +103,7 @@ class Player:
             # A branch that was left rests: the gateway answers for the one that is lived in.
             found += [each for each in of_workspace if each.branch == branches.live(workspace, each.scenario)]
             if all(clock.state == "idle" for clock in of_workspace):
-                self._idle[workspace.name] = mark
-        now = time.monotonic()
+                self._idle[workspace.name] = Idle(mark, idle.since if idle and same else now, now)
         return [
             clock
             for clock in found

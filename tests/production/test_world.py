@@ -110,11 +110,13 @@ def test_one_process_plays_a_home(tmp_path: Path) -> None:
 def test_a_workspace_that_has_not_changed_is_not_opened_again(
     three: list[Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given worlds that are all played
-    order = played(monkeypatch)
+    # given worlds that are all played, since a while
+    order, seconds = played(monkeypatch), 0.0
+    monkeypatch.setattr(world.time, "monotonic", lambda: seconds)
     player = Player(three[0].home)
     while player.play_next():
         pass
+    seconds = world.SETTLED_S + 1
     player.play_next()
     opened: list[str] = []
     read = clocks.clocks
@@ -133,6 +135,24 @@ def test_a_workspace_that_has_not_changed_is_not_opened_again(
     assert player.play_next()
     assert opened == ["bob"]
     assert order[-1] == "bob"
+
+
+def test_a_wish_that_was_written_but_not_yet_to_be_read_is_not_missed(
+    three: list[Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given worlds that are all played
+    played(monkeypatch)
+    player = Player(three[0].home)
+    while player.play_next():
+        pass
+    # when one is looked at while a commit is being written: the files are new, what they say is old
+    before = {workspace.name: clocks.clocks(workspace) for workspace in three}
+    clocks.advance(three[1], "fraud", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(clocks, "clocks", lambda workspace: before[workspace.name])
+        assert not player.play_next()
+    # then the next look finds it
+    assert player.play_next()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a process can't become another")
