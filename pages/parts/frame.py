@@ -24,6 +24,7 @@ from pipelines.workspace import Workspace, open_workspace
 STATIC = REPOSITORY / "static"
 ICON = str(STATIC / "icon.png")
 
+_SEEN = "scenario:seen"
 TEXT_WIDTH = 640  # Pixels: about 68 characters, the longest line that is easy to read.
 PLOTLY_CONFIG = {"displayModeBar": False}
 
@@ -52,14 +53,19 @@ class Room:
     def choose_scenario(self, current: str | None = None) -> Scenario:
         """The scenario of this page, kept in its address, with the control that changes it.
 
+        A room that is entered by the sidebar, whose links name none, goes on with the one seen last.
+
         Parameters
         ----------
         current : str, optional
             The one that the rest of the address asks for, over its own `scenario`.
         """
         names = list(SCENARIOS)
-        asked = current or st.query_params.get("scenario", "")
+        asked = current or st.query_params.get("scenario", "") or st.session_state.get(_SEEN, "")
         shown = asked if asked in names else names[0]
+        if shown != names[0] and "scenario" not in st.query_params and current is None:
+            st.query_params["scenario"] = shown  # so that a reload, or a copied address, shows the same
+        st.session_state[_SEEN] = shown
         chosen = self._row.radio(
             "Scenario",
             names,

@@ -5,29 +5,22 @@ Pictures of every room are kept in test-results/, light and dark, on a desk and 
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import psutil
 import pytest
+import real_flightdeck
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pipelines import promotion
 from pipelines.doctor import find_browser
-from pipelines.services.ports import free_port
 from pipelines.settings import LOOPBACK, REPOSITORY, Settings
 from pipelines.workspace import Workspace, open_home
 
 pytestmark = [pytest.mark.road, pytest.mark.browser]
 
 PICTURES = REPOSITORY / "test-results"
-START_S = 120
 RUN_MS = 120_000
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -45,28 +38,8 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def flightdeck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Everything, started as a user starts it, on an empty home."""
-    chosen = Settings(tmp_path_factory.mktemp("road"), *(free_port() for _ in range(3)), empty=True)
-    log = chosen.home / "up.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", "up", "--no-browser"],
-            cwd=REPOSITORY,
-            env=os.environ | chosen.environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    deadline = time.monotonic() + START_S
-    while b"Ready after" not in log.read_bytes():
-        if time.monotonic() > deadline or process.poll() is not None:
-            process.kill()
-            pytest.fail(f"Flightdeck did not start: {log.read_text()}")
-        time.sleep(0.1)
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    yield chosen
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0, log.read_text()
-    _, alive = psutil.wait_procs(family, timeout=5)
-    assert alive == [], "Ctrl-C left processes behind"
+    with real_flightdeck.started(tmp_path_factory.mktemp("road")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
