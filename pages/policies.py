@@ -6,7 +6,7 @@ from pages.parts import frame, policy_lines
 from pages.parts.words import money
 from pipelines.errors import FlightdeckError
 from pipelines.production import clock as clocks
-from pipelines.production import policies, policy_lab
+from pipelines.production import policies, policy_lab, pricing
 from pipelines.production.clock import Clock
 from pipelines.production.policy_lab import Plan
 from pipelines.scenarios.scenario import Scenario
@@ -68,7 +68,7 @@ def draw_outcomes(workspace: Workspace, scenario: Scenario, state: str) -> None:
         frame.show(policy_lines.figure(scenario, plan, found), key="policies")
         table = policy_lines.table(scenario, found)
         st.table(table, border="horizontal", hide_index=True, alt="What each policy came to")
-        price = money(scenario.prices.retraining, scenario.prices.unit)
+        price = money(pricing.prices_of(workspace, scenario).retraining, scenario.prices.unit)
         frame.note(f"A retraining is priced at {price}. {scenario.prices.meaning}")
 
 

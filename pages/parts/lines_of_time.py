@@ -8,7 +8,7 @@ from pages.parts import frame
 from pages.parts.control_room import Facts, name_of
 from pages.parts.words import distinct
 from pipelines.production import clock as clocks
-from pipelines.production import policies, rewinding
+from pipelines.production import policies, pricing, rewinding
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
@@ -20,6 +20,8 @@ def draw(workspace: Workspace, scenario: Scenario, facts: Facts) -> None:
         if len(facts.there) > 1:
             _draw_branches(workspace, scenario, facts, rests)
         _draw_policy(workspace, scenario, facts)
+        with st.popover("Prices", icon=":material/payments:"):
+            _draw_prices(workspace, scenario)
         with st.popover("Go to a day", icon=":material/history:", disabled=not rests):
             _draw_way(workspace, scenario, facts)
 
@@ -57,6 +59,28 @@ def _draw_policy(workspace: Workspace, scenario: Scenario, facts: Facts) -> None
         with frame.problems_shown():
             policies.choose(workspace, facts.clock, chosen)
             st.rerun()
+
+
+def _draw_prices(workspace: Workspace, scenario: Scenario) -> None:
+    """What each outcome costs: assumptions, open to anybody's own."""
+    now, unit = pricing.prices_of(workspace, scenario), scenario.prices.unit
+    frame.note(scenario.prices.meaning)
+    for name, title in pricing.EDITABLE.items():
+        per = f" for each {now.missed_column} unit" if name == "missed" and now.missed_column else ""
+        value = st.number_input(
+            f"{title}, {unit}{per}",
+            0.0,
+            pricing.MOST,
+            float(getattr(now, name)),
+            key=f"price:{name}:{getattr(now, name)}",
+        )
+        if value != getattr(now, name):
+            with frame.problems_shown():
+                pricing.set_price(workspace, scenario, name, float(value))
+                st.rerun()
+    if now != scenario.prices and st.button("Take the scenario's prices"):
+        pricing.forget_prices(workspace, scenario)
+        st.rerun()
 
 
 def _draw_way(workspace: Workspace, scenario: Scenario, facts: Facts) -> None:

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import branches
+from pipelines.production import pricing
 from pipelines.production.clock import Clock
 from pipelines.production.traffic import Sent
 from pipelines.scenarios import find_scenario
@@ -98,15 +99,23 @@ class Day:
 
 
 def days(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Day]:
-    """All days that were played, in order; looking makes no file."""
+    """All days that were played, in order, at the learner's prices; looking makes no file."""
     if not workspace.database.is_file():
         return []
+    kept = find_scenario(scenario)
+    wanted = pricing.prices_of(workspace, kept)
     with workspace.connect() as connection:
         if not _is_there(connection):
             return []
         branch = branch or branches.live_in(connection, scenario)
         query = "SELECT * FROM ledger WHERE scenario = ? AND branch = ? ORDER BY day"
-        return [_day(row) for row in connection.execute(query, (scenario, branch))]
+        found = [_day(row) for row in connection.execute(query, (scenario, branch))]
+    if wanted == kept.prices:
+        return found
+    return [
+        day if day.bill is None else replace(day, bill=pricing.at_prices(day.bill, kept.prices, wanted))
+        for day in found
+    ]
 
 
 def enter(

@@ -179,10 +179,10 @@ def go_on(workspace: Workspace) -> bool:
 
 def outcomes(workspace: Workspace, plan: Plan) -> list[Outcome]:
     """What each policy has come to."""
-    from pipelines.production import ledger, policies
+    from pipelines.production import ledger, policies, pricing
     from pipelines.scenarios import find_scenario
 
-    price = find_scenario(plan.scenario).prices.retraining
+    price = pricing.prices_of(workspace, find_scenario(plan.scenario)).retraining
     found = []
     for policy in plan.policies:
         branch = _branch_of(workspace, plan, policy)
