@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import answers, ask, frame, lanes, promote
+from pages.parts import answers, ask, frame, lanes, promote, views
 from pages.parts.words import plain
 from pipelines.errors import FlightdeckError
 from pipelines.scenarios.scenario import Scenario
@@ -35,17 +35,9 @@ def main() -> None:
 
 
 def choose_view(view: str, scenario: Scenario) -> None:
-    chosen = st.radio(
-        "What to show",
-        list(VIEWS),
-        list(VIEWS).index(view),
-        format_func=VIEWS.__getitem__,
-        horizontal=True,
-        label_visibility="collapsed",
-        key=f"view:{view}",
-    )
+    chosen = views.choose(VIEWS, view)
     if chosen != view:
-        st.query_params.from_dict({"scenario": scenario.name, "view": str(chosen)})
+        st.query_params.from_dict({"scenario": scenario.name, "view": chosen})
         st.rerun()
 
 

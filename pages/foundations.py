@@ -66,7 +66,7 @@ def draw_pains(found: evidence.Evidence) -> None:
     ]
     frame_of = pd.DataFrame(rows, columns=["Pain", "What happens", "What your workspace holds"])
     st.table(frame_of, border="horizontal", hide_index=True, alt="Four pains and the evidence against them")
-    if found.traces[""]:
+    if found.traces[""] > 1:  # of a single run the table has said it all
         frame.show(foundation_figures.traces(found.traces), key="traces")
     st.markdown(texts.BENEFITS, width=frame.TEXT_WIDTH)
 

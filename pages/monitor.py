@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import drift_files, frame, passing, time_bar, watch, watch_panels
+from pages.parts import drift_files, frame, passing, time_bar, views, watch, watch_panels
 from pipelines.errors import FlightdeckError
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
@@ -20,7 +20,7 @@ def main() -> None:
         room.say("Your workspace can't be read")
         frame.show_problem(error)
         return
-    view = st.query_params.get("view", "model")
+    view = "files" if st.query_params.get("view") == "files" else "model"
     if view == "files":
         room.say("Has your data drifted?", "Compare any two files, column by column, as your model's are.")
     else:
@@ -37,16 +37,8 @@ def main() -> None:
 
 
 def choose_view(view: str) -> None:
-    chosen = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=view if view in VIEWS else "model",
-        format_func=lambda name: VIEWS[name],
-        key=f"view:{view}",
-        label_visibility="collapsed",
-        required=True,
-    )
-    if chosen != view and chosen in VIEWS:
+    chosen = views.choose(VIEWS, view)
+    if chosen != view:
         st.query_params["view"] = chosen
         st.rerun()
 

@@ -81,6 +81,9 @@ _AXIS = {
     "tickcolor": CLEAR,  # Ticks are not seen; they hold the numbers away from the axis.
     "tickfont": {"color": MUTED.light, "size": 12},
     "title": {"font": {"color": MUTED.light, "size": 12}, "standoff": 8},
+    # 113,806 everywhere, as in sentences; not 113806 here and 114k there.
+    "separatethousands": True,
+    "exponentformat": "none",
 }
 TEMPLATE = go.layout.Template(
     layout={
@@ -204,7 +207,7 @@ def ticks(figure: go.Figure, x: Values, level: float, role: Role = "reference") 
         mode="markers",
         marker={"symbol": "line-ns-open", "size": 14, "opacity": 0.6, "color": ROLES[role].light}
         | {"line": {"width": 1.5, "color": ROLES[role].light}},
-        hovertemplate="%{x:.3~g}<extra></extra>",
+        hovertemplate="%{x:,.3~r}<extra></extra>",
     )
 
 
@@ -380,7 +383,7 @@ def _key(figure: go.Figure, label: str) -> None:
 def _hover(figure: go.Figure, label: str, level: bool = False) -> str:
     """The value under the pointer as a sentence."""
     meta = figure.layout.meta or {}
-    value, place = ("%{x:.3~g}", "%{y}") if level else ("%{y:.3~g}", "%{x}")
+    value, place = ("%{x:,.4~r}", "%{y}") if level else ("%{y:,.4~r}", "%{x}")
     where = meta.get("x" if not level else "y") or ""
     what = label or meta.get("y" if not level else "x") or "Value"
     at = f" at {where[:1].lower()}{where[1:]} {place}" if where else f" at {place}"

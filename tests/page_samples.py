@@ -135,7 +135,7 @@ def failed(workspace: Workspace, step: str = "train") -> Run:
         "step_failed",
         step=step,
         cell=clock.cell,
-        cause="BadInput: Training on 60 days and testing on 7, each followed by 7 days until its labels are "
+        cause="Training on 60 days and testing on 7, each followed by 7 days until its labels are "
         "known, takes 81 days, but 60 were collected.",
         hint="Set ingest.until_day to 81 or later, or train.train_days or train.test_days lower.",
     )

@@ -305,7 +305,7 @@ def test_nothing_is_promoted_while_mlflow_is_down_but_a_rollback_is_made(workspa
 def test_the_other_view_is_one_click_away(workspace: Workspace) -> None:
     samples.completed(workspace)
     app = show("deploy")
-    app.radio[1].set_value("ask").run()
+    app.button_group[0].set_value("ask").run()
     assert address(app, "view") == "ask"
     assert "One payment" in words(app)
 

@@ -192,7 +192,11 @@ def table(versions: list[versioning.DataVersion]) -> pd.DataFrame:
 
 
 def difference(change: versioning.Comparison, scenario: Scenario) -> str:
-    """Two versions compared, in words."""
+    """Two versions compared, in words; of one beside itself, what it holds."""
+    if change.before.number == change.after.number:
+        words = f"Version {change.after.number} by itself. Take another snapshot later, and see what changed."
+        rate = change.rates[1]
+        return words if rate is None else f"{words} Of the known labels, {rate:.2%} are {scenario.positive}."
     parts = [
         several(change.rows_added, f"{scenario.event} more", f"{scenario.events} more"),
         f"{change.rows_gone:,} gone",

@@ -6,9 +6,9 @@ from functools import partial
 
 import streamlit as st
 
-from pages.parts import data_facts, rooms
+from pages.parts import data_facts, rooms, views
 from pages.parts.data_facts import VIEWS, Facts
-from pages.parts.frame import note, problems_shown, show, show_problem
+from pages.parts.frame import TEXT_WIDTH, note, problems_shown, show, show_problem
 from pages.parts.words import plain, several
 from pipelines import validation, versioning
 from pipelines.scenarios.scenario import Column
@@ -20,17 +20,9 @@ def choose_view(facts: Facts) -> str:
     """The view that the address names, else the one that matters now."""
     asked = st.query_params.get("view", "")
     shown = asked if asked in VIEWS else ("validate" if facts.state == "stopped" else "collect")
-    chosen = st.radio(
-        "What to show",
-        list(VIEWS),
-        list(VIEWS).index(shown),
-        format_func=VIEWS.__getitem__,
-        horizontal=True,
-        label_visibility="collapsed",
-        key=f"data-view:{shown}",
-    )
+    chosen = views.choose(VIEWS, shown)
     if chosen != shown:
-        st.query_params["view"] = str(chosen)
+        st.query_params["view"] = chosen
         st.rerun()
     return shown
 
@@ -123,10 +115,13 @@ def draw_versions(workspace: Workspace, facts: Facts) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = partial("version {}".format)
         later = st.selectbox("Version", numbers, len(numbers) - 1, format_func=label, width=150, key="later")
-        before = max(0, numbers.index(later) - 1)
-        earlier = st.selectbox(
-            "compared with", numbers, before, format_func=label, width=150, key=f"earlier:{later}"
-        )
+        # A single version is shown by itself: beside itself it differs in nothing.
+        earlier = later
+        if len(numbers) > 1:
+            before = max(0, numbers.index(later) - 1)
+            earlier = st.selectbox(
+                "compared with", numbers, before, format_func=label, width=150, key=f"earlier:{later}"
+            )
         column = _choose_number(facts, "versions")
     with problems_shown():
         _draw_change(versioning.compare(workspace, facts.scenario, earlier, later), facts, column)
@@ -150,7 +145,7 @@ def draw_versions(workspace: Workspace, facts: Facts) -> None:
 
 
 def _draw_change(change: versioning.Comparison, facts: Facts, column: Column | None) -> None:
-    st.markdown(plain(data_facts.difference(change, facts.scenario)))
+    st.markdown(plain(data_facts.difference(change, facts.scenario)), width=TEXT_WIDTH)
     names = (f"version {change.before.number}", f"version {change.after.number}")
     left, right = st.columns(2, gap="medium")
     with left:

@@ -180,6 +180,7 @@ def _pains(
     days: Sequence[Any],
 ) -> list[Held]:
     runs = several(traces[""], "run", "runs")
+    one = traces[""] == 1
     made = [row for row in rows if row.source]
     watched = [day for day in days if getattr(day, "alerts", None) is not None]
     answers = (
@@ -191,9 +192,13 @@ def _pains(
         else "; no day was watched yet"
     )
     return [
-        Held(f"{traces['all params']} of {runs} name every param, changed or not.", traces["all params"] > 0),
         Held(
-            f"{traces['their data']} of {runs} have kept their rows, known by a digest.",
+            f"{traces['all params']} of {runs} {'names' if one else 'name'} every param, changed or not.",
+            traces["all params"] > 0,
+        ),
+        Held(
+            f"{traces['their data']} of {runs} {'has kept its' if one else 'have kept their'} rows, "
+            "known by a digest.",
             traces["their data"] > 0,
         ),
         Held(

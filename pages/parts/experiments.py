@@ -243,7 +243,7 @@ def next_step(facts: Facts, model: Model | None) -> Next:
     """What the state of the models asks for."""
     newest, working = facts.newest, facts.working
     if newest is None:
-        return Next("Make a model", "Runs every notebook of the road.", starts=True)
+        return Next("Make a model", "Runs all ten notebooks as they come.", starts=True)
     if working is not None:
         return Next("Watch the notebook", "Cell by cell, as it runs.", {"run": working.run_id})
     current = newest.state.current

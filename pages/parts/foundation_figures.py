@@ -72,4 +72,4 @@ def money(days: Sequence[Any], scenario: Scenario) -> go.Figure:
 
 def _short(text: str) -> str:
     """So that a phone shows the line whole."""
-    return text if len(text) <= 40 else text[:39].rstrip(" ,") + "…"
+    return text if len(text) <= 44 else text[:43].rstrip(" ,") + "…"

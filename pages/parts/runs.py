@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.parts import loop
+from pages.parts import loop, views
 from pages.parts.frame import note
 from pages.parts.record import Record, newest_records, read_record
 from pages.parts.words import clock, distinct, plain, seconds, several, spelt
@@ -174,17 +174,9 @@ def choose_view(record: Record | None, step: Step, draw_title: Callable[[], None
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             if shown == "notebook":
                 draw_code_toggle()
-            chosen = st.radio(
-                "What to show",
-                list(VIEWS),
-                list(VIEWS).index(shown),
-                format_func=VIEWS.__getitem__,
-                horizontal=True,
-                label_visibility="collapsed",
-                key=f"view:{step.name}:{shown}",
-            )
+            chosen = views.choose(VIEWS, shown)
     if chosen != shown:
-        st.query_params["view"] = str(chosen)
+        st.query_params["view"] = chosen
         st.rerun()
     return shown
 

@@ -233,7 +233,7 @@ def _draw_surroundings(found: Comparison) -> None:
     changed = [each for each in [*code, *found.libraries] if each.differs]
     if not changed:
         made = code[0].a if code else ""
-        note(f"Both were made by the same code (`{plain(made)}`) with the same libraries.")
+        note(f"Both were made by the same code, {plain(made)}, with the same libraries.")
         return
     _table(
         [(each.name, _value(each.a), _value(each.b)) for each in changed],

@@ -229,7 +229,9 @@ def _next_in_production(facts: Facts, workspace: Workspace) -> Next:
         page, more = destination("evaluate")
         return Next("Meanwhile: how it was tested.", "Read the evaluation", page, query | more)
     if any(alert.state == "open" for alert in found.alerts):
-        return Next("Something has changed.", "Look at the alert", MONITOR, query, stage="monitor")
+        return Next(
+            "What was found, and what to do about it.", "Look at the alert", MONITOR, query, stage="monitor"
+        )
     worth, why = production.advice(found, workspace, scenario)
     if worth:
         return Next(why, "Retrain", NOTEBOOKS, query, does="retrain", stage="train")
@@ -243,7 +245,7 @@ def _next_in_production(facts: Facts, workspace: Workspace) -> Next:
 def _latest(facts: Facts) -> list[tuple[str, str]]:
     """The three newest things: alerts by day; runs that ended and changes of what serves by the clock."""
     alerts = sorted(facts.production.alerts, key=lambda alert: -alert.opened)[:2]
-    told = [(f"day {alert.opened}", str(alert.title)) for alert in alerts]
+    told = [(f"Day {alert.opened}", str(alert.title)) for alert in alerts]
     return told + [(clock(at), words) for at, words in _happened(facts)][: 3 - len(told)]
 
 

@@ -38,26 +38,32 @@ def _draw(workspace: Workspace, scenario: Scenario, state: str) -> None:
     clock = clocks.read(workspace, scenario.name)
     if clock is not None and clock.state != state:
         st.rerun()
+    going_on = clock is not None and clock.state != "idle"
     with st.container(border=True, gap="xsmall"):
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
         ):
             st.markdown(_day(clock, scenario), width="content")
-            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
-                _draw_buttons(workspace, scenario, clock)
-        st.progress(_share(clock), text=_progress(clock, scenario))
+            with st.container(horizontal=True, gap="xsmall", width="content"):
+                _draw_steps(workspace, scenario, going_on)
+        # Pause stands beside what it pauses: with the three others it would not fit on a phone's line.
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.progress(_share(clock), text=_progress(clock, scenario))
+            _draw_pause(workspace, scenario, going_on)
         problem = _problem(workspace, clock)
         if problem:
             st.markdown(f":orange[:material/warning:] {problem}")
 
 
-def _draw_buttons(workspace: Workspace, scenario: Scenario, clock: Clock | None) -> None:
-    going_on = clock is not None and clock.state != "idle"
+def _draw_steps(workspace: Workspace, scenario: Scenario, going_on: bool) -> None:
     for label, days in STEPS:
         if st.button(label, disabled=going_on, key=f"time:{days}"):
             with frame.problems_shown():
                 clocks.advance(workspace, scenario.name, days)
                 st.rerun()
+
+
+def _draw_pause(workspace: Workspace, scenario: Scenario, going_on: bool) -> None:
     if st.button("Pause", icon=":material/pause:", disabled=not going_on, key="time:pause"):
         with frame.problems_shown():
             clocks.pause(workspace, scenario.name)
@@ -71,15 +77,13 @@ def _day(clock: Clock | None, scenario: Scenario) -> str:
 
 
 def _share(clock: Clock | None) -> float:
-    """How far the playing is that goes on."""
-    if clock is None or clock.state == "idle":
-        return 0.0
-    return min(1.0, (clock.day - clock.from_day) / max(1, clock.target_day - clock.from_day))
+    """How much of the world has passed: an empty bar on day 98 would say something else than it means."""
+    return min(1.0, clock.day / clock.last_day) if clock is not None and clock.last_day else 0.0
 
 
 def _progress(clock: Clock | None, scenario: Scenario) -> str:
     if clock is None:
-        return f":small[:gray[Let time pass: the world's {scenario.events} go to your model over HTTP.]]"
+        return f":small[:gray[Let time pass: {scenario.events} go to your model.]]"
     if clock.state == "idle":
         return f":small[:gray[The world lasts {clock.last_day} days.]]"
     return f":small[:gray[Playing day {clock.day}, up to day {clock.target_day}.]]"

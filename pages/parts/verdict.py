@@ -119,7 +119,7 @@ def next_step(facts: Facts) -> Next:
     """What the state asks for: watch, run the evaluation, deploy, or train another."""
     notebooks, model, newest = rooms.file_of(rooms.NOTEBOOKS), facts.model, facts.newest
     if newest is None:
-        return Next("Make a model", "Runs every notebook of the road.", steps=LIFECYCLE.road)
+        return Next("Make a model", "Runs all ten notebooks as they come.", steps=LIFECYCLE.road)
     if facts.working is not None:
         return Next("Watch the notebook", "Cell by cell, as it runs.", notebooks, {"run": newest.run_id})
     current = newest.state.current

@@ -21,7 +21,6 @@ from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.workspace import Workspace
 
 SHOWN = 30  # Versions whose runs are read at each look; older ones are counted.
-NOTE_CHARS = 36  # Of a note in the table; opened, a version shows all of it.
 FIRST_ROWS = 7  # Rows of the table before it has to be scrolled.
 
 # What a version does, in the order of their weight, and how each is drawn.
@@ -138,6 +137,8 @@ def headline(shelf: Shelf) -> tuple[str, str]:
     newest, champion = entries[0], shelf.serving.champion
     passed = sum(entry.gate == "passed" for entry in entries)
     count = f"Of {several(len(entries) + shelf.older, 'version', 'versions')}, {passed} may serve."
+    if len(entries) == 1:
+        count = "It is the only one so far. Its gate let it pass." if passed else "Its gate stopped it."
     if champion is None:
         return f"Version {newest.number} is registered, and none serves", count
     if newest.number == champion:
@@ -161,10 +162,9 @@ def table(shelf: Shelf) -> pd.DataFrame:
                 entry.gate,
                 f"{found[0]:.2f}" if found else "not kept",
                 str(entry.data_version) if entry.data_version is not None else "–",
-                _short(entry.note) or "–",
             )
         )
-    columns = ["Version", "Stage", "Gate", "Average precision", "Data", "Note"]
+    columns = ["Version", "Stage", "Gate", "Average precision", "Data"]
     found = pd.DataFrame(rows, columns=columns)
     return found if any(entry.data_version for entry in shelf.entries) else found.drop(columns="Data")
 
@@ -234,7 +234,13 @@ def metrics(entry: Entry) -> pd.DataFrame:
     for name, found in report.get("metrics", {}).items():
         low, high = report["intervals"].get(name, (None, None))
         if found is not None and low is not None:
-            rows.append((name.replace("_", " "), f"{found:.3f}", f"{low:.3f} to {high:.3f}"))
+            rows.append(
+                (
+                    "AUC" if name == "auc" else name.replace("_", " "),
+                    f"{found:.3f}",
+                    f"{low:.3f} to {high:.3f}",
+                )
+            )
     return pd.DataFrame(rows, columns=["Metric", "Value", "95% interval"])
 
 
@@ -249,10 +255,6 @@ def _stage(role: str) -> str:
 
 def _as(role: str) -> str:
     return "in staging" if role == "staging" else f"the {role}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= NOTE_CHARS else text[: NOTE_CHARS - 1].rstrip() + "…"
 
 
 def _tick(entry: Entry) -> str:
@@ -277,6 +279,8 @@ def _finding(shelf: Shelf, measured: list[tuple[Entry, tuple[float, float, float
     champion = next((found for entry, found in measured if entry.number == shelf.serving.champion), None)
     if champion is None:
         return "How good is each version?"
+    if len(measured) == 1:
+        return "Its test, and how far luck could have moved it"
     better = [entry for entry, found in measured if found[1] > champion[0] and entry.gate == "passed"]
     if better:
         return f"Version {better[-1].number} was better in its test than the one that serves"

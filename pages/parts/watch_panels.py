@@ -17,21 +17,20 @@ ICONS = {"bad": ":red[:material/error:]", "attention": ":orange[:material/warnin
 
 def draw_alerts(workspace: Workspace, facts: watch.Facts) -> None:
     st.markdown("**Open alerts**")
-    with st.container(height=330, border=True, gap="small"):
+    with st.container(height=330, border=False, gap="xsmall"):
         if not facts.open:
             frame.note("None. A rule speaks up only when something is outside what weeks do by themselves.")
-        for each in facts.open:
-            draw_alert(workspace, facts, each)
+        for place, each in enumerate(facts.open):
+            draw_alert(workspace, facts, each, opened=place == 0)
         ended = [each for each in facts.all if each.state == "resolved"][-3:]
         for each in reversed(ended):
             frame.note(f"Day {each.opened} to {each.resolved}: {plain(each.title)}; {plain(each.ended)}.")
 
 
-def draw_alert(workspace: Workspace, facts: watch.Facts, alert: alerts.Alert) -> None:
+def draw_alert(workspace: Workspace, facts: watch.Facts, alert: alerts.Alert, *, opened: bool) -> None:
     """What was found and what was expected; what it means and what to do a tap away."""
     mark = ICONS[alert.severity] if alert.state == "open" else ":gray[:material/check:]"
-    with st.container(gap="xxsmall"):
-        st.markdown(f"{mark} **{plain(alert.title)}**, day {alert.opened}")
+    with st.expander(f"{mark} **{plain(alert.title)}**, day {alert.opened}", expanded=opened):
         frame.note(f"{plain(alert.found)}. Expected: {plain(alert.expected)}.")
         with st.container(horizontal=True):
             if alert.state == "open" and st.button("Acknowledge", key=f"alert-{alert.alert_id}"):

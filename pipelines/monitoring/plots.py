@@ -15,7 +15,7 @@ from pipelines.monitoring.samples import FEW
 from pipelines.scenarios.scenario import Scenario
 
 # More dots than this can't be read at a glance, and the last ones are close to zero.
-MOST_DOTS = 14
+MOST_DOTS = 16
 MOST_CATEGORIES = 12
 # Scores below this part of their limit are drawn here: how far below does not matter.
 LEAST_SHOWN = 0.02
@@ -39,7 +39,7 @@ def drift_dots(columns: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     alarmed = [part for part in shown if _alarmed(part[2])]
     figure = figures.new_figure(
         title or _dots_title(len([each for each in scored if _alarmed(each)]), len(scored)),
-        x="Score, as a multiple of the score from which it is drift",
+        x="Multiples of its limit" + (f", the {len(shown)} highest" if len(shown) < len(scored) else ""),
         height=max(230, min(360, 90 + 20 * len(shown))),
     )
     series: tuple[tuple[figures.Role, str, Any], ...] = (
@@ -62,7 +62,10 @@ def drift_dots(columns: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     span = [np.log10(LEAST_SHOWN) - 0.1, max(0.5, np.log10(max(highest, LEAST_SHOWN)) + 0.2)]
     figure.update_xaxes(type="log", range=span, tickvals=TICKS, ticktext=[f"{tick:g}" for tick in TICKS])
     figure.update_yaxes(
-        categoryorder="array", categoryarray=[name for name, _, _ in reversed(shown)], type="category"
+        categoryorder="array",
+        categoryarray=[name for name, _, _ in reversed(shown)],
+        type="category",
+        range=[-0.7, len(shown) + 0.3],  # Above the highest dot there is room for the word.
     )
     worst = ", ".join(f"{name} ({part:.1f} times its limit)" for name, part, _ in shown[:3])
     figures.describe_as(figure, f"Of {len(scored)} columns {len(alarmed)} have drifted. Highest: {worst}.")
@@ -80,7 +83,9 @@ def distributions(reference: pd.Series[Any], current: pd.Series[Any], title: str
     before, now = reference.dropna(), current.dropna()
     if not len(before) or not len(now):
         raise BadInput("One of the two sides has no values here.", "Choose another column.")
-    figure = figures.new_figure(title, x=unit, height=280)
+    figure = figures.new_figure(title, x=unit, y="Share of its values", height=280)
+    # At the right: at the left stands the unit.
+    figure.update_layout(legend={"x": 1, "xanchor": "right"})
     numeric = all(
         pd.api.types.is_numeric_dtype(side) and not pd.api.types.is_bool_dtype(side) for side in (before, now)
     )
@@ -122,7 +127,7 @@ def performance(
         days = [each["performance"]["until_day"] for each in measured]
         found = [each["performance"]["metrics"][name] for each in measured]
         low, high = zip(*(each["performance"]["intervals"][name] for each in measured), strict=True)
-        figures.zone(figure, days[-1], newest, "labels not here yet")
+        figures.zone(figure, days[-1], newest, "no labels yet")
         baseline = [each["performance"]["baseline"][name] for each in measured]
         figures.line(figure, days, baseline, "reference", "no model")
         filled = [
@@ -137,9 +142,14 @@ def performance(
             # At the right, where labels are missing and no line is.
             figure.layout.annotations[-1].update(x=1, xanchor="right")
         _draw_estimate(figure, reports, name)
+    else:
+        # Nothing but the wait: the days whose labels are still to come.
+        figures.zone(figure, newest - scenario.label_delay_days, newest, "no labels yet")
+        figure.update_xaxes(range=[newest - scenario.label_delay_days, newest], autorangeoptions=None)
     for day, word in happened:
         figures.event(figure, day, word)
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02] if not measured else None, rangemode="tozero")
+    _leave_room(figure)
     figures.describe_as(figure, reports[-1]["summary"] if reports else "Nothing was measured yet.")
     return figure
 
@@ -162,6 +172,13 @@ def _draw_estimate(figure: Figure, reports: Sequence[Mapping[str, Any]], name: s
             yshift=-8,
             font={"color": figures.ROLES["labels"].light, "size": 12},
         )
+
+
+def _leave_room(figure: Figure) -> None:
+    """Above the highest value there is room for the words of events and zones."""
+    values = [np.asarray(trace.y, dtype=float) for trace in figure.data]
+    if values:
+        figure.update_yaxes(range=[0, 1.14 * max(0.05, float(np.nanmax(np.concatenate(values))))])
 
 
 def _performance_title(scenario: Scenario, measured: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -217,7 +234,7 @@ def _histograms(figure: Figure, before: Any, now: Any) -> None:
                 "shape": "hvh",
                 "dash": "solid" if role == "champion" else "dot",
             },
-            hovertemplate=f"{label}: %{{y:.1%}} at %{{x:.3~g}}<extra></extra>",
+            hovertemplate=f"{label}: %{{y:.1%}} at %{{x:,.4~r}}<extra></extra>",
         )
     figure.update_layout(showlegend=True)
 

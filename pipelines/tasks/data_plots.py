@@ -187,9 +187,8 @@ def means(report: Mapping[str, Any], column: Column) -> Figure:
     unit = f" {column.unit}" if column.unit else ""
     title = f"Without cleaning, the mean of '{column.name}' would be as it is"
     if None not in (before, after) and f"{before:.4g}" != f"{after:.4g}":
-        title = (
-            f"Without cleaning, the mean of '{column.name}' would be {before:,.4g}, not {after:,.4g}{unit}"
-        )
+        means = f"{_short(before)}, not {_short(after)}{unit}"
+        title = f"Without cleaning, the mean of '{column.name}' would be {means}"
     axis = f"Mean of {column.name}{f', {column.unit}' if unit else ''}"
     figure = figures.new_figure(title, x="Day", y=axis, height=HEIGHT)
     for side, role, label in (("before", "reference", "as delivered"), ("after", "champion", "cleaned")):
@@ -220,6 +219,8 @@ def spreads(
     title = f"'{column.name}' is spread alike in both"
     if moved >= 0.005:
         title = f"{moved:.0%} of '{column.name}' has moved"
+    if names[0] == names[1]:
+        title = f"How '{column.name}' is spread in {names[0]}"
     figure = figures.new_figure(title, x=f"{column.name}{unit}", height=HEIGHT)
     middles = (np.array(edges[1:]) + np.array(edges[:-1])) / 2
     _pair(figure, (middles, middles), (before, after), names)
@@ -251,7 +252,10 @@ def rows_by_day(
     title = f"{scenario.events.capitalize()} a day: both hold the same days"
     if new or gone:
         word, count = ("new", len(new)) if new else ("gone", len(gone))
-        title = f"{scenario.events.capitalize()} a day: {count} days are {word} in {names[1]}"
+        days_are = "days are" if count > 1 else "day is"
+        title = f"{scenario.events.capitalize()} a day: {count} {days_are} {word} in {names[1]}"
+    if names[0] == names[1]:
+        title = f"{scenario.events.capitalize()} a day in {names[0]}"
     figure = figures.new_figure(title, x="Day", height=HEIGHT)
     held = [[day for day, rows in zip(days, side, strict=True) if rows] for side in by_day]
     counts = [[rows for rows in side if rows] for side in by_day]
