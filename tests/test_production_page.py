@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages import press, show, words, workspace  # noqa: F401  (the fixture)
 from world_samples import played
 
-from pages.parts import control_room, policy_lines
+from pages.parts import control_room, policy_lines, versions
 from pipelines import branches
 from pipelines.production import clock as clocks
 from pipelines.production import ledger, policies, policy_lab, rewinding
@@ -117,6 +117,22 @@ def test_the_strip_tells_what_happened_on_this_line(losing: Workspace) -> None:
     told = control_room.strip(control_room.look(losing, FRAUD)).layout.meta["alt"]
     assert "day 70: version 2; day 80: another way" in told
     assert "back to" not in told
+
+
+def test_a_version_that_was_made_later_is_none_to_promote_after_a_rewind(losing: Workspace) -> None:
+    # given a version that was made on day 90
+    params = {"ingest": {"size": "small", "until_day": 90}, "train": {"model": "logistic"}}
+    samples.completed(losing, version=2, params=params, serve=False)
+    assert [box.options for box in show("deploy").selectbox if box.label == "Version"] == [["2", "1"]]
+    # when it is day 80 again, then it is shown as what it is, and can't be promoted
+    rewinding.rewind(losing, "fraud", 80)
+    shelf = versions.gather(losing, FRAUD)
+    assert [entry.elsewhere for entry in shelf.entries] == ["the first line, later", ""]
+    assert versions.table(shelf)["Stage"].tolist() == ["made elsewhere: the first line, later", "production"]
+    assert [box.options for box in show("deploy").selectbox if box.label == "Version"] == [["1"]]
+    # and on the first line all is as it was
+    rewinding.switch(losing, "fraud", "main")
+    assert {entry.elsewhere for entry in versions.gather(losing, FRAUD).entries} == {""}
 
 
 def test_the_lab_begins_what_the_form_says_and_ends_it(losing: Workspace) -> None:

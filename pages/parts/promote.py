@@ -76,7 +76,8 @@ def _draw_lane(workspace: Workspace, facts: Facts, lane: Lane) -> None:
 
 def draw_form(facts: Facts) -> Choice | None:
     """The form; None when there is nothing to promote."""
-    entries = facts.shelf.entries
+    # What was made on another line of time does not exist on this one.
+    entries = [entry for entry in facts.shelf.entries if not entry.elsewhere]
     if not entries:
         frame.note("There is no version yet. Registering a model makes one.")
         return None

@@ -14,9 +14,10 @@ import plotly.graph_objects as go
 
 from pages.parts.record import Record, newest_records, read_ledger, read_record
 from pages.parts.words import several
-from pipelines import figures, promotion, registry
+from pipelines import branches, figures, promotion, registry
 from pipelines.errors import FlightdeckError
 from pipelines.figures import Role
+from pipelines.run import made_on
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.workspace import Workspace
 
@@ -35,7 +36,11 @@ ROLES: dict[str, Role] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One version: what the registry says, what it does now, and the run that made it, if it is there."""
+    """One version: what the registry says, what it does now, and the run that made it, if it is there.
+
+    `elsewhere` names the line of time on which it was made, where that is one that the branch which is lived
+    in knows nothing of.
+    """
 
     number: int
     gate: str
@@ -48,6 +53,7 @@ class Entry:
     data_version: int | None
     role: str
     record: Record | None
+    elsewhere: str = ""
 
     @property
     def report(self) -> dict[str, Any]:
@@ -158,7 +164,9 @@ def table(shelf: Shelf) -> pd.DataFrame:
         rows.append(
             (
                 str(entry.number),
-                _stage(entry.role) if entry.role else "–",
+                _stage(entry.role)
+                if entry.role
+                else (f"made elsewhere: {entry.elsewhere}" if entry.elsewhere else "–"),
                 entry.gate,
                 f"{found[0]:.2f}" if found else "not kept",
                 str(entry.data_version) if entry.data_version is not None else "–",
@@ -308,7 +316,23 @@ def _entry(
         version.data_version,
         role_of(version.number, serving),
         record,
+        _elsewhere(workspace, version.model, record),
     )
+
+
+def _elsewhere(workspace: Workspace, scenario: str, record: Record | None) -> str:
+    """On which line of time it was made, if the one that is lived in left that before, or never was on it."""
+    there = branches.known(workspace, scenario)
+    if record is None or len(there) == 1:
+        return ""
+    try:
+        day = made_on(workspace, record.run_id)
+    except FlightdeckError:
+        return ""
+    made = next((each for each in there if each.name == record.run.branch), None)
+    if made is None or branches.sees(there, branches.live(workspace, scenario), made.name, day):
+        return ""
+    return made.title or "the first line, later"
 
 
 def _kept_by_runs(records: list[Record]) -> list[registry.Version]:
