@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keeping",),
     ("services", "doctor", "engines"),
     ("production",),
+    ("lineage",),
     ("bench",),
     ("commands",),
     ("__main__",),

@@ -50,6 +50,7 @@ def test_every_command_of_the_contract_is_there_and_explains_itself() -> None:
         "simulate",
         "rewind",
         "branches",
+        "lineage",
         "drift",
         "reset",
         "undo",

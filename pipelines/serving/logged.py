@@ -18,6 +18,7 @@ import pandas as pd
 from pipelines import branches
 from pipelines.errors import Damaged, Unavailable
 from pipelines.scenarios.scenario import Scenario
+from pipelines.serving.predictions import Stream
 from pipelines.serving.rollout import Route
 from pipelines.workspace import Workspace
 
@@ -136,6 +137,22 @@ def read_positives(
     found = _select(workspace, query, values | values_s)
     columns = list(zip(*found, strict=True)) if found else [(), ()]
     return pd.DataFrame({entity: columns[0], "label_time": np.array(columns[1], dtype=np.int64)})
+
+
+def label_of(workspace: Workspace, stream: Stream, event_id: int) -> tuple[int, int] | None:
+    """What turned out to be true of one event, and when that was known (seconds since day 0); None before.
+
+    Raises
+    ------
+    Unavailable
+        The database can't be read.
+    """
+    query = (
+        "SELECT label, label_time FROM feedback WHERE scenario = :scenario AND branch = :branch "
+        "AND world = :world AND event_id = :event_id"
+    )
+    found = _select(workspace, query, {"event_id": event_id, **vars(stream)})
+    return (int(found[0][0]), int(found[0][1])) if found else None
 
 
 def newest_day(workspace: Workspace, scenario: str, branch: str | None = None) -> int | None:

@@ -8,6 +8,7 @@ from pipelines.versioning.snapshots import (
     read_file,
     read_version,
     take,
+    verify,
     versions,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "read_file",
     "read_version",
     "take",
+    "verify",
     "versions",
 ]

@@ -154,6 +154,17 @@ def read_file(workspace: Workspace, scenario: str, number: int) -> bytes:
     return _whole(workspace.home, find_version(workspace, scenario, number)).read_bytes()
 
 
+def verify(workspace: Workspace, version: DataVersion) -> None:
+    """Read the rows of a version once, to see that they are still what was kept.
+
+    Raises
+    ------
+    Damaged
+        They are gone, or are other ones.
+    """
+    _whole(workspace.home, version)
+
+
 def content(home: Home, version: DataVersion) -> Path:
     """Where DVC keeps the content of that checksum."""
     return home.root / SNAPSHOTS / "files" / "md5" / version.md5[:2] / version.md5[2:]
