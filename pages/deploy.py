@@ -1,21 +1,26 @@
-"""Deploy: who serves, since when and why; promote, withdraw, roll back; or ask the model yourself."""
+"""Deploy: who serves, since when and why; promote, roll back; ask the model yourself; trace an answer."""
 
 import streamlit as st
 
-from pages.parts import answers, ask, frame, lanes, promote, views
+from pages.parts import answers, ask, chain, frame, lanes, promote, trace, views
 from pages.parts.words import plain
 from pipelines.errors import FlightdeckError
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
-VIEWS = {"stages": "Stages", "ask": "Ask it"}
+VIEWS = {"stages": "Stages", "ask": "Ask it", trace.VIEW: "Trace an answer"}
 
 
 def main() -> None:
     workspace, room = frame.workspace(), frame.Room()
-    scenario = room.choose_scenario()
     asked = st.query_params.get("view", "")
-    view = "ask" if asked == "ask" or "prediction" in st.query_params else "stages"
+    view = asked if asked in VIEWS else "ask" if "prediction" in st.query_params else "stages"
+    named = trace.asked() if view == trace.VIEW else ""
+    scenario = room.choose_scenario(chain.scenario_of(workspace, named))
+    if view == trace.VIEW:
+        choose_view(view, scenario)
+        draw_trace(workspace, room, scenario, named)
+        return
     try:
         if view == "ask":
             found = answers.look(workspace, scenario, st.query_params.get("prediction", ""))
@@ -39,6 +44,21 @@ def choose_view(view: str, scenario: Scenario) -> None:
     if chosen != view:
         st.query_params.from_dict({"scenario": scenario.name, "view": chosen})
         st.rerun()
+
+
+def draw_trace(workspace: Workspace, room: frame.Room, scenario: Scenario, named: str) -> None:
+    """The chain behind one answer."""
+    try:
+        facts = chain.look(workspace, scenario, named)
+        if trace.draw_bar(facts):
+            with st.spinner("The model is loaded and asked again."):
+                facts = chain.look(workspace, scenario, named, verify=True)
+    except FlightdeckError as error:
+        room.say("Your workspace can't be read")
+        frame.show_problem(error)
+        return
+    room.say(*chain.headline(facts))
+    trace.draw(facts)
 
 
 def draw_stages(workspace: Workspace, facts: lanes.Facts) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import page_samples as samples
 import pytest
 from real_gateway import make_version, produce
@@ -376,7 +377,7 @@ def test_a_row_that_was_changed_is_found_out(workspace: Workspace, made: tuple[R
         )
     found = follow(workspace, made[1])
     assert (check(found, "id"), check(found, "decision")) == (False, False)
-    assert "it was changed" in "\n".join(telling.lines(found))
+    assert "the row was changed" in "\n".join(telling.lines(found))
 
 
 def test_a_row_that_can_not_be_read_is_an_error_of_ours(workspace: Workspace, made: tuple[Run, str]) -> None:
@@ -415,6 +416,16 @@ def test_looking_makes_no_file(workspace: Workspace) -> None:
     with pytest.raises(Missing):
         follow(workspace, "never")
     assert not workspace.database.exists()
+
+
+def test_what_was_written_by_others_moves_no_cursor_and_breaks_no_json(workspace: Workspace) -> None:
+    features = np.array([np.nan, np.inf, 1.0], dtype="<f8").tobytes()
+    made = answer(workspace, features=features, event={"amount": "\x1b[2J\n\nx"})
+    found = follow(workspace, made.prediction_id)
+    assert "\x1b" not in "".join(telling.lines(found))
+    assert "\n" not in "".join(telling.lines(found))
+    shown = json.loads(json.dumps(found.as_json(), allow_nan=False))["prediction"]["features"]
+    assert list(shown.values()) == [None, None, 1.0]
 
 
 def test_an_id_may_have_spaces_around_it(workspace: Workspace, made: tuple[Run, str]) -> None:

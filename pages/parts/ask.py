@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import answers, form, frame, rooms
+from pages.parts import answers, form, frame, rooms, trace
 from pages.parts.words import article, clock, plain
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving import client
@@ -71,6 +71,8 @@ def draw_answer(facts: answers.Facts) -> None:
     frame.note(answers.trace(shown))
     for words in answers.cold_starts(shown):
         frame.note(words)
+    if st.button("Where this answer comes from", type="tertiary", icon=":material/account_tree:"):
+        trace.open_view(facts.scenario, trace.VIEW, shown.prediction_id)
     with st.expander("What the model saw"):
         st.table(answers.features(facts, shown), border="horizontal", hide_index=True, alt="Features")
 

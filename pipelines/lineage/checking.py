@@ -26,9 +26,9 @@ def check(workspace: Workspace, lineage: Lineage, *, verify: bool) -> tuple[Chec
         Check(
             "id",
             derived,
-            "It is what the row's facts give."
+            "The id follows from the row's facts."
             if derived
-            else "The row's facts give another id: it was changed.",
+            else "The row's facts give another id: the row was changed.",
         )
     ]
     if threshold is not None:

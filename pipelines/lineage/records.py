@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -195,7 +196,9 @@ class Lineage:
         """All of it as plain types."""
         made, prediction = self.prediction, asdict(self.prediction)
         stream = prediction.pop("stream")
-        prediction |= {"event": dict(made.event), "features": dict(self.features), "day": made.day, **stream}
+        # JSON knows no infinity and no missing number.
+        features = {name: value if isfinite(value) else None for name, value in self.features.items()}
+        prediction |= {"event": dict(made.event), "features": features, "day": made.day, **stream}
         run: dict[str, Any] | None = None
         if self.run is not None:
             run = asdict(self.run) | {"folder": str(self.run.folder)}

@@ -26,7 +26,8 @@ def lines(lineage: Lineage) -> list[str]:
     gaps = [f"  missing   {gap.what} {gap.means}" for gap in lineage.gaps[:GAPS_TOLD]]
     if len(lineage.gaps) > GAPS_TOLD:
         gaps.append(f"  missing   and {len(lineage.gaps) - GAPS_TOLD} more: add --json")
-    return told + gaps
+    # What learners and clients wrote must not move the cursor of whoever reads it.
+    return ["".join(each if each.isprintable() else " " for each in line) for line in told + gaps]
 
 
 def label_words(lineage: Lineage) -> str:

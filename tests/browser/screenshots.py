@@ -132,6 +132,7 @@ def views(workspace: Workspace | None) -> dict[str, str]:
     found[rooms.HOME] = ""  # the app opens there, and knows no other address of it
     found["params"] = "notebooks-room?view=params&step=train"
     found["ask"] = "deploy-room?view=ask"
+    found["trace"] = "deploy-room?view=trace"
     known = workspace.run_ids() if workspace else []
     runs = sorted(run for run in known if workspace and (workspace.runs / run / "reports").is_dir())
     if runs:
