@@ -5,33 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import page_samples as samples
 import pytest
-from real_gateway import make_version, produce
-from test_command_line import call
+from lineage_samples import answer, check, gaps, name_data, tell_label
 from world_samples import played
 
-from pipelines import promotion, registry, versioning
+from pipelines import promotion
 from pipelines.errors import Damaged, Missing
 from pipelines.lifecycle import LIFECYCLE
-from pipelines.lineage import Lineage, follow, telling
+from pipelines.lineage import follow, telling
 from pipelines.lineage.following import find_approval, find_truth
-from pipelines.run import Run, read_params, write_json
+from pipelines.run import Run, read_params
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
-from pipelines.serving.prediction_log import PredictionLog, features_of, trace
-from pipelines.serving.predictions import Label, Prediction
+from pipelines.serving.prediction_log import features_of, trace
 from pipelines.versioning.snapshots import content
-from pipelines.workspace import Home, Workspace, open_workspace
-
-if TYPE_CHECKING:
-    from real_gateway import Gateway
+from pipelines.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("lineage")
 
@@ -46,45 +37,6 @@ def made(workspace: Workspace) -> tuple[Run, str]:
     # The samples' times are of now; decisions come before answers.
     samples.predicted(workspace)
     return run, answer(workspace).prediction_id
-
-
-def answer(workspace: Workspace, **changes: object) -> Prediction:
-    """One more answer, logged now; by default of an event of the world on day 60."""
-    newest = samples.results()["features"].iloc[-1]
-    names = samples.results()["model"].card["features"]
-    first = {"event_id": 7_000, "event_time": 60 * DAY_S + 3_660, "at": time.time(), "score": 0.87}
-    made = Prediction(
-        stream=samples.Stream(workspace.name, "main", "fraud", "small-1"),
-        event={"customer_id": 7, "terminal_id": 42, "amount": 62.5},
-        version=1,
-        route="champion",
-        decision=True,
-        cold_start="",
-        features=newest[names].to_numpy("<f8").tobytes(),
-        latency_ms=2.0,
-        **first,  # type: ignore[arg-type]
-    )
-    made = replace(made, **changes)  # type: ignore[arg-type]
-    write(workspace, [made])
-    return made
-
-
-def write(workspace: Workspace, predictions: list[Prediction], labels: tuple[Label, ...] = ()) -> None:
-    log = PredictionLog(workspace)
-    log.write(predictions, labels)
-    log.close()
-
-
-def tell_label(workspace: Workspace, of: Prediction, value: int) -> None:
-    write(workspace, [], (Label(of.prediction_id, of.stream, of.event_id, value, 67 * DAY_S, 0.0),))
-
-
-def gaps(lineage: Lineage) -> str:
-    return "\n".join(f"{gap.what} {gap.means}" for gap in lineage.gaps)
-
-
-def check(lineage: Lineage, name: str) -> bool | None:
-    return next(each.ok for each in lineage.checks if each.name == name)
 
 
 # Every link.
@@ -104,11 +56,11 @@ def test_an_answer_is_followed_to_its_version_run_and_notebooks(
     assert list(found.features) == card["features"]
     assert list(found.features.values()) == features_of(logged).tolist()
     assert found.threshold == card["threshold"]
-    # and the version, told by its run's receipt, as MLflow does not answer
+    # and the version, told by its run's receipt, as MLflow does not know it
     assert (found.version.number, found.version.gate, found.version.digest) == (1, "passed", "f00d" * 4)
     assert found.version.source == "receipt"
     assert found.mlflow_run == "0" * 32
-    assert "MLflow" in gaps(found)
+    assert "The version is told by its run's receipt" in gaps(found)
     # and the run with everything that it was made from
     assert found.run is not None
     assert (found.run.run_id, found.run.seed, found.run.code) == (run.run_id, 1, run.code)
@@ -215,11 +167,6 @@ def test_another_version_of_the_data_under_the_same_number_is_noticed(
     assert found.data is not None
     assert (found.data.digest, found.data.whole) == ("c0ffee" * 2, False)
     assert "the run used c0ffee" in gaps(found)
-
-
-def name_data(workspace: Workspace, run: Run, kept: versioning.DataVersion) -> None:
-    path = workspace.run_folder(run.run_id) / "receipts" / "snapshot.json"
-    write_json(path, {"digest": kept.digest, "rows": kept.rows, "version": kept.number})
 
 
 def test_params_are_those_of_the_run_that_executed_the_step(workspace: Workspace) -> None:
@@ -430,120 +377,3 @@ def test_what_was_written_by_others_moves_no_cursor_and_breaks_no_json(workspace
 
 def test_an_id_may_have_spaces_around_it(workspace: Workspace, made: tuple[Run, str]) -> None:
     assert follow(workspace, f" {made[1]}\n").prediction_id == made[1]
-
-
-# With MLflow and a real gateway.
-
-
-@pytest.fixture(scope="module")
-def served(home: Home, mlflow: str, gateway: Gateway) -> Iterator[tuple[Workspace, str]]:
-    """A workspace whose version 1 answered one event, and that prediction."""
-    place = open_workspace("t-lineage-served", home)
-    produce(place, make_version(place))
-    (run_id,), version = place.run_ids(), registry.version(place.name, "fraud", 1)
-    receipt = {"model": "fraud", "version": 1, "model_digest": version.model_digest, "run_id": run_id}
-    write_json(place.run_folder(run_id) / "receipts" / "registration.json", receipt)
-    gateway.wait_until_serving(place, 1)
-    yield place, str(gateway.answer(place)["prediction_id"])
-
-
-def test_the_registered_model_gives_the_logged_score_again(served: tuple[Workspace, str]) -> None:
-    found = follow(*served, verify=True)
-    assert found.verified is True
-    assert check(found, "id") is True
-    assert check(found, "decision") is True
-    assert check(found, "model") is True
-    version = found.version
-    assert (version.source, version.gate, version.number) == ("registry", "passed", 1)
-    assert version.digest
-    assert version.created_at
-    assert found.mlflow_run == version.mlflow_run != ""
-    assert found.approval is not None
-    assert found.approval.reason == "test"
-    assert found.data is not None
-    assert found.data.digest == "da7a" * 4
-
-
-def test_the_model_is_asked_only_when_that_is_wanted(served: tuple[Workspace, str]) -> None:
-    assert follow(*served).verified is None
-
-
-def test_a_score_that_was_changed_is_found_out(served: tuple[Workspace, str]) -> None:
-    place, prediction_id = served
-    score = trace(place, prediction_id).score
-    change = "UPDATE predictions SET score = ? WHERE prediction_id = ?"
-    with place.connect() as connection:
-        connection.execute(change, (score + 1e-8, prediction_id))
-    try:
-        found = follow(place, prediction_id, verify=True)
-    finally:
-        with place.connect() as connection:
-            connection.execute(change, (score, prediction_id))
-    assert found.verified is False
-    assert "apart from the log" in "\n".join(telling.lines(found))
-
-
-def test_a_version_whose_run_is_gone_is_told_by_the_registry(served: tuple[Workspace, str]) -> None:
-    place, prediction_id = served
-    (run_id,) = place.run_ids()
-    aside = place.root / "moved"
-    place.run_folder(run_id).rename(aside)
-    try:
-        found = follow(place, prediction_id, verify=True)
-    finally:
-        aside.rename(place.runs / run_id)
-    assert found.run is None
-    assert f"Run '{run_id}' is gone" in gaps(found)
-    assert found.version.gate == "passed"
-    assert found.verified is True
-
-
-# The command.
-
-
-def test_the_command_tells_the_chain_in_a_page(workspace: Workspace, made: tuple[Run, str]) -> None:
-    done = call("lineage", made[1], "--workspace", workspace.name)
-    assert done.returncode == 0, done.stderr
-    told = done.stdout.splitlines()
-    assert 12 <= len(told) <= 25
-    for words in (made[1], "customer_id 7", "Version 1: gate passed", "approval", made[0].run_id, "Label:"):
-        assert words in done.stdout
-    assert "attempt-1/notebook.ipynb" in done.stdout
-    path = next(line.split()[-1] for line in told if line.strip().startswith("train"))
-    assert Path(path).is_file()
-
-
-def test_the_command_verifies_when_asked(served: tuple[Workspace, str]) -> None:
-    place, prediction_id = served
-    done = call("lineage", prediction_id, "--verify", "--json", "--workspace", place.name)
-    assert done.returncode == 0, done.stderr
-    answered = json.loads(done.stdout)
-    assert answered["verified"] is True
-    assert answered["version"]["number"] == 1
-    assert answered["prediction"]["features"]["amount"] == 62.5
-    assert answered["approval"]["stage"] == "production"
-    assert answered["run"]["seed"] == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "found", "code"),
-    [
-        (("never",), "There is no prediction 'never'", 1),
-        (("never", "--verify"), "There is no prediction 'never'", 1),
-        (("' OR 1=1 --",), "There is no prediction", 1),
-        (("x", "--workspace", "../etc"), "can't be the name of a workspace", 2),
-    ],
-)
-def test_what_the_command_can_not_follow_is_said(words: tuple[str, ...], found: str, code: int) -> None:
-    done = call("lineage", *words)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert found in done.stderr
-    assert "Traceback" not in done.stderr
-    with_json = call("lineage", *words, "--json")
-    assert with_json.returncode == code
-    assert found in json.loads(with_json.stdout)["error"]
-    assert json.loads(with_json.stdout)["hint"]
-
-
-def test_the_command_needs_an_id() -> None:
-    assert call("lineage").returncode == 2

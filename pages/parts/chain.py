@@ -198,7 +198,7 @@ def _version(found: Lineage) -> Link:
     }
     said = {
         "registry": "",
-        "receipt": "MLflow did not answer: told by its run.",
+        "receipt": "MLflow does not tell: its run did.",
         "nowhere": "Nobody knows it.",
     }
     digest = f"Digest {plain(version.digest[:DIGITS])}" if version.digest else "Its digest is not known."
