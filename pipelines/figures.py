@@ -350,10 +350,8 @@ def _recolour(value: Any, swaps: dict[str, str]) -> Any:
 
 def _label_at(figure: go.Figure, x: Any, y: Any, label: str, colour: str) -> None:
     """Put `label` to the right of a point, clear of the labels that are there already."""
-    place = {"x": x, "y": y, "xanchor": "left", "xshift": 6}
-    figure.add_annotation(
-        name="label", text=label, showarrow=False, font={"color": colour, "size": 12}, **place
-    )
+    place = {"x": x, "y": y, "xanchor": "left", "xshift": 6, "showarrow": False}
+    figure.add_annotation(name="label", text=label, font={"color": colour, "size": 12}, **place)
     room = min(LABEL_MOST, LABEL_LETTER * len(label) + 12)
     figure.update_layout(margin_r=max(figure.layout.margin.r or 0, room))
     everything = np.concatenate([_numbers(trace.y) for trace in figure.data])

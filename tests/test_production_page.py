@@ -10,8 +10,8 @@ from world_samples import played
 
 from pages.parts import control_room, policy_lines, versions
 from pipelines import branches
+from pipelines.production import canaries, ledger, policies, policy_lab, rewinding
 from pipelines.production import clock as clocks
-from pipelines.production import ledger, policies, policy_lab, rewinding
 from pipelines.production.policy_lab import Outcome
 from pipelines.scenarios import find_scenario
 from pipelines.workspace import Workspace
@@ -133,6 +133,25 @@ def test_a_version_that_was_made_later_is_none_to_promote_after_a_rewind(losing:
     # and on the first line all is as it was
     rewinding.switch(losing, "fraud", "main")
     assert {entry.elsewhere for entry in versions.gather(losing, FRAUD).entries} == {""}
+
+
+def test_a_canarys_lane_says_what_was_seen_and_who_decides(losing: Workspace) -> None:
+    # given a canary since day 70, and its first look
+    with samples.promotion_rows.writing(losing, "fraud", "main") as page:
+        page.append("promote", "canary", 2, "test", 70, share=0.1)
+    with canaries._writing(losing) as connection:
+        connection.execute(
+            "INSERT INTO canary_looks VALUES ('fraud', 'main', 2, 70, 1, 84, 0.25, 0.2, 1300, 11000, 'open')"
+        )
+    app = show("deploy")
+    assert (
+        "Look 1 of 4, day 84: an event was worth 0.25 EUR more under the canary (1.2 standard errors"
+        in said(app)
+    )
+    assert "Look 2 of 4 comes on day 91" in said(app)
+    # when a human keeps the decision
+    next(each for each in app.toggle if each.label == "The test decides").set_value(False).run()
+    assert not canaries.is_automatic(losing, "fraud")
 
 
 def test_the_lab_begins_what_the_form_says_and_ends_it(losing: Workspace) -> None:

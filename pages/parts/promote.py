@@ -17,6 +17,7 @@ from pages.parts.lanes import DOES, STAGES, Facts, Lane
 from pages.parts.words import clock, plain, share
 from pipelines import promotion
 from pipelines.errors import FlightdeckError
+from pipelines.production import canaries
 from pipelines.production import clock as clocks
 from pipelines.promotion import DEFAULT_SHARE, Stage
 from pipelines.workspace import Workspace
@@ -26,6 +27,12 @@ REASON_CHARS = 200
 # These change what a client gets, so they are confirmed.
 ANSWERING = ("canary", "production")
 CONFIRM = "confirm"
+TEST = (
+    f"Every {canaries.LOOK_DAYS} labelled days, {canaries.LOOKS} times at most, what an event was worth "
+    "under the canary is held beside the champion's. A difference that luck makes in 5 of 100 such tests decides: "
+    "the canary takes over, or ends. After the last look without one it ends too: it was not shown to be "
+    "better."
+)
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,34 @@ def _draw_lane(workspace: Workspace, facts: Facts, lane: Lane) -> None:
             help=f"Version {facts.before} answers again, from the next request on.",
         ):
             _do(lambda: promotion.rollback(workspace, facts.scenario.name, **_by_hand(workspace, facts)))
-    elif st.button("Withdraw", icon=":material/close:", key=f"withdraw:{lane.stage}"):
+        return
+    if lane.stage == "canary":
+        _draw_canary(workspace, facts, lane)
+    if st.button("Withdraw", icon=":material/close:", key=f"withdraw:{lane.stage}"):
         _do(
             lambda: promotion.withdraw(
                 workspace, facts.scenario.name, stage=lane.stage, **_by_hand(workspace, facts)
             )
         )
+
+
+def _draw_canary(workspace: Workspace, facts: Facts, lane: Lane) -> None:
+    """What the test has seen of the canary, when it looks next, and who decides."""
+    name = facts.scenario.name
+    world = clocks.read(workspace, name)
+    if world is None or lane.row is None or lane.row.day is None:
+        return
+    seen = canaries.looks(workspace, world, lane.row)
+    if seen:
+        frame.note(plain(canaries.in_words(seen[-1], facts.scenario.prices.unit)))
+    if len(seen) < canaries.LOOKS:
+        day = lane.row.day + (len(seen) + 1) * canaries.LOOK_DAYS + facts.scenario.label_delay_days
+        frame.note(f"Look {len(seen) + 1} of {canaries.LOOKS} comes on day {day}.")
+    automatic = canaries.is_automatic(workspace, name)
+    chosen = st.toggle("The test decides", automatic, key=f"canary-decides:{automatic}", help=TEST)
+    if chosen != automatic:
+        canaries.decide_by_test(workspace, name, chosen)
+        st.rerun()
 
 
 def draw_form(facts: Facts) -> Choice | None:

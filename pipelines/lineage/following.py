@@ -26,7 +26,7 @@ from pipelines.serving.open_inference import FIRST_GIVEN_ID
 from pipelines.serving.predictions import Prediction, Stream
 from pipelines.serving.rollout import Route
 from pipelines.tasks.money import price
-from pipelines.workspace import LIVE_BRANCH, Workspace
+from pipelines.workspace import Workspace
 
 # Which stage lets a version answer by that route; whoever names a version needs no approval.
 STAGES: Mapping[Route, promotion.Stage] = {"champion": "production", "canary": "canary", "shadow": "shadow"}
@@ -90,15 +90,12 @@ def find_approval(workspace: Workspace, prediction: Prediction, gaps: list[Gap])
     if stage is None:
         return None
     try:
-        rows = promotion.history(workspace, prediction.stream.scenario)
+        # A branch has rows of its own for what was decided before it left another.
+        rows = promotion.history(workspace, prediction.stream.scenario, prediction.stream.branch)
     except sqlite3.Error as error:
         gaps.append(Gap(f"The promotion ledger can't be read: {error}.", "Who let it serve can't be shown."))
         return None
-    branch = prediction.stream.branch
-    before = [row for row in rows if row.at <= prediction.at and row.stage == stage]
-    own = [row for row in before if row.branch == branch] or [
-        row for row in before if row.branch == LIVE_BRANCH
-    ]
+    own = [row for row in rows if row.at <= prediction.at and row.stage == stage]
     by = [row for row in own if row.version == prediction.version]
     if not by:
         what = f"No row of the ledger before this answer puts version {prediction.version} into {stage}."

@@ -14,8 +14,8 @@ from typing import Any
 
 from pipelines import promotion
 from pipelines.errors import FlightdeckError, Missing, Refused, Unavailable
+from pipelines.production import canaries, evening, ledger, policies, traffic
 from pipelines.production import clock as clocks
-from pipelines.production import evening, ledger, policies, traffic
 from pipelines.production.champion import read_champion
 from pipelines.production.clock import Clock
 from pipelines.production.worlds import open_world
@@ -56,6 +56,7 @@ def play_day(
     """
     scenario = find_scenario(clock.scenario)
     check_champion(workspace, clock)
+    canaries.morning(workspace, clock)
     policies.morning(workspace, clock)
     await_lineup(workspace, clock, loading_s)
     world = open_world(workspace.home, scenario, clock.size, clock.seed, clock.episodes)

@@ -13,8 +13,8 @@ from pipelines import branches, promotion
 from pipelines.branches import Branch
 from pipelines.errors import BadInput, Missing, Refused
 from pipelines.monitoring import alerts, diary
+from pipelines.production import canaries, ledger, policies
 from pipelines.production import clock as clocks
-from pipelines.production import ledger, policies
 from pipelines.production.clock import Clock
 from pipelines.scenarios import find_scenario
 from pipelines.serving import prediction_log
@@ -57,6 +57,7 @@ def rewind(workspace: Workspace, scenario: str, day: int, title: str = "") -> Br
         clocks.copy_branch(connection, *of_branch, day)
         promotion.copy_branch(connection, *of_branch, decided_before)
         policies.copy_branch(connection, *of_branch, day)
+        canaries.copy_branch(connection, *of_branch, day)
         prediction_log.copy_branch(connection, *of_branch, day)
         diary.copy_branch(connection, *of_branch, day)
         alerts.copy_branch(connection, workspace, *of_branch, day)
