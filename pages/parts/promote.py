@@ -29,9 +29,9 @@ ANSWERING = ("canary", "production")
 CONFIRM = "confirm"
 TEST = (
     f"Every {canaries.LOOK_DAYS} labelled days, {canaries.LOOKS} times at most, what an event was worth "
-    "under the canary is held beside the champion's. A difference that luck makes in 5 of 100 such tests decides: "
-    "the canary takes over, or ends. After the last look without one it ends too: it was not shown to be "
-    "better."
+    "under the canary is held beside the champion's. A difference that luck makes in 5 of 100 such tests "
+    "decides: the canary takes over, or ends. After the last look without one it ends too: it was not shown "
+    "to be better."
 )
 
 
