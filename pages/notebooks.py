@@ -98,12 +98,15 @@ def draw_bar(workspace: Workspace, scenario: Scenario, record: Record | None, no
             ("Run from here", step.name, None),
             ("Run this step", None, step.name),
         )
-        for label, first, only in buttons[::-1] if step.on_demand else buttons:
+        # What is offered first: a step on demand by itself, and after a failure to go on from where it was.
+        leading = "Run this step" if step.on_demand else "Run all"
+        if record is not None and ready and record.state.status == "failed" and not step.on_demand:
+            leading = "Run from here"
+        for label, first, only in sorted(buttons, key=lambda each: each[0] != leading):
             whole = first is None and only is None
-            leads = only is not None if step.on_demand else whole
             pressed = st.button(
                 label,
-                type="primary" if leads else "secondary",
+                type="primary" if label == leading else "secondary",
                 disabled=not (whole or ready),
                 help=None if whole or ready else "The steps before it have not been run yet.",
             )

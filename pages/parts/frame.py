@@ -28,8 +28,14 @@ _SEEN = "scenario:seen"
 TEXT_WIDTH = 640  # Pixels: about 68 characters, the longest line that is easy to read.
 PLOTLY_CONFIG = {"displayModeBar": False}
 
-# The one rule of our own: no page is wider, however wide the screen.
+# The two rules of our own: no page is wider, however wide the screen;
 _WIDTH = "<style>.stMainBlockContainer, [data-testid=stBottomBlockContainer] {max-width: 1180px}</style>"
+# and in the dark, what is chosen is written in the colour of links. Streamlit takes the primary colour, which
+# there is dark enough for white words on a button, and so too dark to be read by itself (3.6:1).
+_CHOSEN = """<style>
+.stSlider [data-testid=stSliderThumbValue],
+.stButtonGroup button[data-variant][aria-checked=true] {color: #8CB4F5}
+</style>"""
 
 
 class Room:
@@ -40,7 +46,7 @@ class Room:
 
     def __init__(self) -> None:
         _settle()
-        st.html(_WIDTH)
+        st.html(_WIDTH + _CHOSEN if theme.is_dark() else _WIDTH)
         with st.container(gap="xxsmall"):
             self._row = st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"

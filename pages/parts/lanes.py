@@ -190,6 +190,8 @@ def latencies(workspace: Workspace, scenario: Scenario) -> str:
     middle, slow = np.percentile(took, [50, 95])
     if len(took) == 1:
         return f"Its only answer took {middle:.1f}{NARROW}ms."
+    if min(took) == max(took):
+        return f"Its {len(took)} newest answers were asked for together, and took {middle:.1f}{NARROW}ms."
     return (
         f"Of its {len(took)} newest answers half took less than {middle:.1f}{NARROW}ms, "
         f"95 of 100 less than {slow:.1f}{NARROW}ms."
