@@ -14,8 +14,8 @@ def main() -> None:
     workspace, room = frame.workspace(), frame.Room()
     scenario = room.choose_scenario()
     try:
-        facts = control_room.look(workspace, scenario)
         watched = watch.look(workspace, scenario)
+        facts = control_room.look(workspace, scenario)
     except FlightdeckError as error:
         room.say("Your workspace can't be read")
         frame.show_problem(error)
@@ -26,14 +26,17 @@ def main() -> None:
         draw_empty(scenario)
     else:
         lines_of_time.draw(workspace, scenario, facts)
-        st.fragment(draw_state, run_every=TICK_S if watched.playing else None)(workspace, scenario)
+        live = st.fragment(draw_state, run_every=TICK_S if watched.playing else None)
+        live(workspace, scenario, watched.playing)
     watch_panels.draw_bar(workspace, scenario, watched)
 
 
-def draw_state(workspace: Workspace, scenario: Scenario) -> None:
-    """What changes as days pass."""
+def draw_state(workspace: Workspace, scenario: Scenario, playing: bool) -> None:
+    """What changes as days pass; once they have, the title does too."""
     with frame.problems_shown():
-        facts, watched = control_room.look(workspace, scenario), watch.look(workspace, scenario)
+        watched, facts = watch.look(workspace, scenario), control_room.look(workspace, scenario)
+        if watched.playing != playing:
+            st.rerun()
         frame.show(control_room.strip(facts), key="strip")
         draw_numbers(facts)
         left, right = st.columns([13, 7], gap="medium")

@@ -45,7 +45,7 @@ def _draw(workspace: Workspace, scenario: Scenario, state: str) -> None:
         ):
             st.markdown(_day(clock, scenario), width="content")
             with st.container(horizontal=True, gap="xsmall", width="content"):
-                _draw_steps(workspace, scenario, going_on)
+                _draw_steps(workspace, scenario, clock)
         # Pause stands beside what it pauses: with the three others it would not fit on a phone's line.
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.progress(_share(clock), text=_progress(clock, scenario))
@@ -55,9 +55,12 @@ def _draw(workspace: Workspace, scenario: Scenario, state: str) -> None:
             st.markdown(f":orange[:material/warning:] {problem}")
 
 
-def _draw_steps(workspace: Workspace, scenario: Scenario, going_on: bool) -> None:
+def _draw_steps(workspace: Workspace, scenario: Scenario, clock: Clock | None) -> None:
+    going_on = clock is not None and clock.state != "idle"
     for label, days in STEPS:
-        if st.button(label, disabled=going_on, key=f"time:{days}"):
+        too_far = clock is not None and days > clock.last_day - clock.day
+        why = "The world ends before." if too_far else None
+        if st.button(label, disabled=going_on or too_far, help=why, key=f"time:{days}"):
             with frame.problems_shown():
                 clocks.advance(workspace, scenario.name, days)
                 st.rerun()

@@ -71,6 +71,8 @@ def look(workspace: Workspace, scenario: Scenario) -> Facts:
     Damaged, Unavailable
         The workspace's database can't be read.
     """
+    # Asked first: what is read after the last day has passed is whole, and else the page looks again.
+    playing = passing.is_playing(workspace, scenario)
     serving, promotions = read_ledger(workspace, scenario.name)
     reports = diary.read(workspace, scenario.name)
     problem: FlightdeckError | None = None
@@ -90,7 +92,7 @@ def look(workspace: Workspace, scenario: Scenario) -> Facts:
         reports,
         alerts.open_alerts(workspace, scenario.name),
         alerts.all_alerts(workspace, scenario.name),
-        passing.is_playing(workspace, scenario),
+        playing,
         going_on[0] if going_on else "",
         problem,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.parts import frame, passing, rooms, watch
-from pages.parts.words import plain
+from pages.parts.words import plain, several
 from pipelines.monitoring import alerts
+from pipelines.monitoring.report import LEAST_ANSWERS
 from pipelines.production import clock as clocks
 from pipelines.production import retraining
 from pipelines.scenarios.scenario import Scenario
@@ -45,7 +46,9 @@ def draw_drift(facts: watch.Facts) -> None:
     figure = watch.drift_figure(facts)
     if figure is None:
         with st.container(border=True, height=200, vertical_alignment="center"):
-            frame.note("With fewer than 100 answers a distribution says nothing yet.", centred=True)
+            count = facts.report["answers"] if facts.report is not None else 0
+            words = f"The newest week has {count} answers of {LEAST_ANSWERS} that a distribution needs."
+            frame.note(f"Here will be which columns have drifted. {words}", centred=True)
         return
     frame.show(figure, key="drift")
 
@@ -91,10 +94,9 @@ def draw_bar(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -> No
                 with frame.problems_shown():
                     clocks.advance(workspace, scenario.name, passing.WEEK)
                     st.rerun()
-            st.markdown(
-                "Traffic comes in, and labels of a week before." if not facts.playing else "Days pass.",
-                width="content",
-            )
+            delay = several(scenario.label_delay_days, "day", "days")
+            words = f"{scenario.events.capitalize()} come in, and labels of {delay} before."
+            st.markdown("Days pass." if facts.playing else words, width="content")
 
 
 def draw_retrain(workspace: Workspace, scenario: Scenario, facts: watch.Facts) -> None:

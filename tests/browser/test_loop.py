@@ -36,6 +36,11 @@ PAGE_MS, RUN_MS = 30_000, 240_000
 DAY_MS = 6_000  # At most, on a machine that tests share; 0.4 s on one that is quiet.
 # Seven days of labels are known before prices double; a month on the model has met nothing else.
 EPISODE_DAY, EPISODES = 75, "inflation@75"
+WITHOUT_ICONS = """shown => {
+    const copy = shown.cloneNode(true);
+    copy.querySelectorAll("[data-testid=stIconMaterial]").forEach(icon => icon.remove());
+    return copy.textContent;
+}"""
 # Rooms that are about everything in the workspace.
 OF_ALL = (rooms.HISTORY, rooms.WORKSPACE)
 
@@ -54,7 +59,8 @@ class Visitor:
 
     @property
     def main(self) -> str:
-        return str(self.page.locator("[data-testid=stMain]").inner_text())
+        """What the room says; an icon's text is its name."""
+        return str(self.page.get_by_test_id("stMain").evaluate(WITHOUT_ICONS))
 
     def enter(self, room: str) -> None:
         """Go to a room by the sidebar."""
@@ -195,6 +201,8 @@ def retrain(visitor: Visitor) -> None:
     """By the button beside the alert; the road deploys what its gate lets through."""
     # given Home, which leads to the alert
     visitor.enter("Home")
+    visitor.sees("alert since day 8")
+    visitor.keep("3-home-alert")
     visitor.press("Look at the alert")
     visitor.title("^Day 104: of 100 alerts")
     # when
@@ -218,7 +226,9 @@ def recover(visitor: Visitor) -> float:
     visitor.play("+1 week", 111)
     visitor.play("+1 week", 118)
     right = visitor.title(r"^Day 118: of 100 alerts (\d+) are right$")
-    visitor.sees(r"Open alerts\s*Day \d\d to 105: .*version 2 serves now")
+    visitor.sees(
+        r"Open alerts\s*None\b.*Day \d\d to 105: The model is less right than it was; version 2 serves now"
+    )
     visitor.keep("5-monitor-recovered")
     assert float(right[1]) == pytest.approx(100 * measured(visitor, 118), abs=0.51)
     assert alerts.open_alerts(visitor.workspace, "fraud") == []
@@ -248,10 +258,16 @@ def test_biopsies_in_every_room_and_through_their_month(flightdeck: Settings, pa
     visitor.title(r"^Day 74: your model (saved|lost) [\d,]+ harm points in a week$")
     visitor.keep("7-biopsies-home")
 
+    # and a month more can't be asked for: this world ends sooner
+    expect(page.get_by_role("button", name="+1 month")).to_be_disabled(timeout=PAGE_MS)
+    expect(page.get_by_role("button", name="+1 week")).to_be_enabled()
+
     # then Monitor has its numbers, the same as the diary's
     visitor.enter("Monitor")
     right = visitor.title(r"^Day 74: of 100 alerts (\d+) are right")
     assert float(right[1]) == pytest.approx(100 * measured(visitor, 74), abs=0.51)
+    visitor.sees("labels of 3 days before")
+    visitor.sees("of 100 that a distribution needs")
     visitor.keep("8-biopsies-monitor")
 
     # and every room is about biopsies
