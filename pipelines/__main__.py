@@ -253,7 +253,7 @@ def drift(
 
 @cli.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="notebooks, lifecycle or drift.")],
+    name: Annotated[str, typer.Argument(help="notebooks, lifecycle, drift or simulate.")],
     rounds: Annotated[int, typer.Option(help="Measured rounds.", min=1, max=20)] = 3,
     as_json: AsJson = False,
 ) -> None:

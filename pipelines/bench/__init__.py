@@ -7,10 +7,15 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from pipelines.bench import drift, lifecycle, notebooks
+from pipelines.bench import drift, lifecycle, notebooks, simulate
 from pipelines.errors import BadInput
 
-BENCHES = {"notebooks": notebooks.measure, "lifecycle": lifecycle.measure, "drift": drift.measure}
+BENCHES = {
+    "notebooks": notebooks.measure,
+    "lifecycle": lifecycle.measure,
+    "drift": drift.measure,
+    "simulate": simulate.measure,
+}
 
 
 def measure(name: str, rounds: int) -> dict[str, Any]:
