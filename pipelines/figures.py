@@ -81,8 +81,7 @@ _AXIS = {
     "tickcolor": CLEAR,  # Ticks are not seen; they hold the numbers away from the axis.
     "tickfont": {"color": MUTED.light, "size": 12},
     "title": {"font": {"color": MUTED.light, "size": 12}, "standoff": 8},
-    # 113,806 everywhere, as in sentences; not 113806 here and 114k there.
-    "separatethousands": True,
+    "separatethousands": True,  # 113,806 as in sentences; not 113806 here and 114k there.
     "exponentformat": "none",
 }
 TEMPLATE = go.layout.Template(
@@ -333,9 +332,8 @@ def _faint(colour: str) -> str:
 
 
 _LOOKS = (*ROLES.values(), TEXT, MUTED, GRID, PANEL, ATTENTION)
-_SWAPS = {look.light.lower(): look.dark for look in _LOOKS} | {
-    _faint(look.light): _faint(look.dark) for look in _LOOKS
-}
+_SWAPS = {look.light.lower(): look.dark for look in _LOOKS}
+_SWAPS |= {_faint(look.light): _faint(look.dark) for look in _LOOKS}
 
 
 def _recolour(value: Any, swaps: dict[str, str]) -> Any:

@@ -116,7 +116,7 @@ def show(figure: go.Figure, key: str | None = None) -> None:
     dressed = figures.dress(figure, theme.is_dark())
     title = str(dressed.layout.title.text or "")
     words = figures.describe(dressed)
-    dressed.update_layout(title_text="", margin_t=_room_above(dressed))
+    dressed.update_layout(title_text="", margin_t=_room_above(dressed), hoverlabel_font_family=figures.FONT)
     with st.container(gap="xxsmall"):
         if title:
             st.markdown(f":small[**{plain(title)}**]")

@@ -186,6 +186,9 @@ def cost(found: Mapping[str, Any] | None, threshold: float | None = None) -> Fig
     if threshold is not None:
         shown = min(points, key=lambda each: abs(each["threshold"] - threshold))
         figures.points(figure, [shown["threshold"]], [shown["saved"] / days], "challenger", "your threshold")
+    figure.update_traces(
+        hovertemplate=f"With alerts from %{{x:,.3~r}} on, %{{y:,.0f}} {unit} saved a day<extra></extra>"
+    )
     # Where positives are rare, all that matters happens at scores near zero.
     if here["threshold"] < RARE:
         lowest = max(min(1e-3, here["threshold"] / 2), 1e-4)
