@@ -19,8 +19,9 @@ def simulate(
     scenario: ScenarioName,
     days: Annotated[int, typer.Option(help="How many days to play.", min=1)],
     policy: Annotated[
-        str, typer.Option(help="When to retrain: never, scheduled, drift or performance.")
-    ] = "never",
+        str | None,
+        typer.Option(help="When to retrain: never, scheduled, drift or performance; else as before."),
+    ] = None,
     incident: Annotated[
         list[str] | None,
         typer.Option("--incident", metavar="NAME@DAY", help="What happens to the world; may be repeated."),

@@ -55,7 +55,7 @@ def simulate(
     days: int,
     *,
     seed: int = 1,
-    policy: str = "never",
+    policy: str | None = None,
     episodes: Sequence[str] = (),
     params: Mapping[str, Mapping[str, Any]] | None = None,
     tell: Callable[[str], object] = lambda _: None,
@@ -66,6 +66,8 @@ def simulate(
 
     Parameters
     ----------
+    policy : str, optional
+        When to retrain, from now on; as it was chosen before when left out.
     params : mapping, optional
         Of the run that makes the first model; only where there is none.
     tell : callable
@@ -88,7 +90,8 @@ def simulate(
             "and another was asked for.",
             "Simulate in a workspace of its own: --workspace NAME",
         )
-    policies.choose(workspace, clock, policy)
+    if policy is not None:
+        policies.choose(workspace, clock, policy)
     first_day = clock.day
     began = time.monotonic()
     clock = _play(workspace, clocks.advance(workspace, scenario, days), tell)
@@ -97,7 +100,7 @@ def simulate(
     return Simulated(clock, played, seconds)
 
 
-def check_asked(scenario: str, policy: str, episodes: Sequence[str]) -> str:
+def check_asked(scenario: str, policy: str | None, episodes: Sequence[str]) -> str:
     """Refuse what can't be simulated; cheap, so that it is said before anything starts.
 
     Returns
@@ -110,7 +113,8 @@ def check_asked(scenario: str, policy: str, episodes: Sequence[str]) -> str:
     BadInput
         There is no such scenario, policy or episode.
     """
-    policies.find_policy(policy)
+    if policy is not None:
+        policies.find_policy(policy)
     return ",".join(map(str, read_happened(find_scenario(scenario), ",".join(episodes))))
 
 
