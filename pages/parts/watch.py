@@ -71,9 +71,9 @@ def look(workspace: Workspace, scenario: Scenario) -> Facts:
     Damaged, Unavailable
         The workspace's database can't be read.
     """
-    # Asked first: what is read after the last day has passed is whole, and else the page looks again.
-    playing = passing.is_playing(workspace, scenario)
     serving, promotions = read_ledger(workspace, scenario.name)
+    # Asked before the days are read: after the last one they are whole, and else the page looks again.
+    playing = passing.is_playing(workspace, scenario)
     reports = diary.read(workspace, scenario.name)
     problem: FlightdeckError | None = None
     day = passing.today(workspace, scenario)
