@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.scenarios.fraud_episodes import EPISODES, WAVE, Ways, at_prices_of_the_day, waves, ways_on
 from pipelines.scenarios.scenario import (
     DAY_S,
     Begun,
@@ -51,21 +52,17 @@ BUSIEST = 4.0  # Payments a day of the busiest customer.
 MIDDAY_S, SPREAD_S = 43_200, 20_000  # When in the day people pay: mean and standard deviation.
 LARGEST_HONEST = 220.0  # EUR: every payment above is fraud.
 TERMINAL_DAYS, CARD_DAYS = 28, 14  # How long a terminal and a card stay in the wrong hands.
-STOLEN_SHARE = 1 / 3  # Part of a stolen card's payments that the thief makes,
-STOLEN_FACTOR = 5  # and how many times larger than the owner's they are.
+STOLEN_SHARE = 1 / 3  # Part of a stolen card's payments that the thief makes.
 
 # EUR; a request above is refused. Five standard deviations above the largest mean, times five, is 1,750.
 LARGEST_AMOUNT = 10_000.0
-
-# Prices double: large payments are no longer rare, so a model that learnt which ones are is wrong.
-INFLATION = 2.0
 
 LABEL_DELAY_DAYS = 7
 WINDOWS_DAYS = (1, 7, 30)
 
 # Each part of the world, and in it each day, has random numbers of its own. So a day is the same in a
 # shorter and in a longer world, and stays the same when something else is changed.
-PEOPLE, TERMINALS, CARDS, PAYMENTS = range(4)
+PEOPLE, TERMINALS, CARDS, PAYMENTS, WAVES = range(5)
 
 # Distances are computed for this many customers at a time: 500 × 10,000 of them fit the cache better
 # than all at once, and take 40 MB instead of 400.
@@ -160,13 +157,7 @@ class Fraud:
         "retraining takes somebody half a day.",
         retraining=250.0,
     )
-    episodes: tuple[Episode, ...] = (
-        Episode(
-            "inflation",
-            "Prices double",
-            f"Every amount is multiplied by {INFLATION:g} from that day on; who is a thief does not change.",
-        ),
-    )
+    episodes: tuple[Episode, ...] = EPISODES
 
     slices: tuple[Slice, ...] = (
         Slice(
@@ -201,23 +192,34 @@ class Fraud:
         """Every payment of the world, with its true outcome; see `Scenario.produce`."""
         world = WORLDS[size]
         days = world.days if until_day is None else min(until_day, world.days)
-        events = simulate(replace(world, days=days), seed)
-        for begun in happened:
-            since = events["event_time"] >= begun.day * DAY_S
-            events["amount"] = events["amount"].mask(since, (events["amount"] * INFLATION).round(2))
-        return events
+        return at_prices_of_the_day(simulate(replace(world, days=days), seed, happened), happened)
 
 
 FRAUD: Scenario = Fraud()
 
 
-def simulate(world: World, seed: int) -> pd.DataFrame:
-    """Every payment of that world, with its true outcome; see `Scenario.produce` for the columns."""
+def simulate(world: World, seed: int, happened: tuple[Begun, ...] = ()) -> pd.DataFrame:
+    """Every payment of that world, with its true outcome, at the prices of its first day.
+
+    See `Scenario.produce` for the columns. Episodes change who is a thief and what thieves pay; which
+    customer pays when and where is the same in all.
+    """
     people = _people(world, _stream(seed, PEOPLE))
-    hacked = _taken(world.terminals, world.terminal_attacks, TERMINAL_DAYS, world.days, seed, TERMINALS)
-    stolen = _taken(world.customers, world.card_attacks, CARD_DAYS, world.days, seed, CARDS)
+    hacked = _in_wrong_hands(
+        world.terminals, world.terminal_attacks, TERMINAL_DAYS, world.days, seed, TERMINALS, happened
+    )
+    stolen = _in_wrong_hands(
+        world.customers, world.card_attacks, CARD_DAYS, world.days, seed, CARDS, happened
+    )
     by_day = [
-        _payments(people, day, stolen[:, day], hacked[:, day], _stream(seed, PAYMENTS, day))
+        _payments(
+            people,
+            day,
+            stolen[:, day],
+            hacked[:, day],
+            ways_on(day, happened),
+            _stream(seed, PAYMENTS, day),
+        )
         for day in range(world.days)
     ]
     time_s, customer, terminal, amount, fraud = (np.concatenate(part) for part in zip(*by_day, strict=True))
@@ -270,7 +272,7 @@ def _people(world: World, random: np.random.Generator) -> _People:
 
 
 def _payments(
-    people: _People, day: int, stolen: Flags, hacked: Flags, random: np.random.Generator
+    people: _People, day: int, stolen: Flags, hacked: Flags, ways: Ways, random: np.random.Generator
 ) -> tuple[Ints, Ints, Ints, Floats, Flags]:
     """One day's payments by time: second since day 0, customer, terminal, amount in EUR, fraud.
 
@@ -283,6 +285,8 @@ def _payments(
     ----------
     stolen, hacked : ndarray of bool, shape (customers,) and (terminals,)
         Whose card and which terminal is in the wrong hands today.
+    ways : Ways
+        What thieves do with them.
     """
     customer = np.repeat(np.arange(len(people.rate)), random.poisson(people.rate))
     second = np.trunc(random.normal(MIDDAY_S, SPREAD_S, len(customer))).astype(np.int64)
@@ -295,25 +299,58 @@ def _payments(
     choice = (random.random(len(customer)) * people.number[customer]).astype(np.int64)
     terminal = people.reachable[people.first[customer] + choice]
     by_thief = stolen[customer] & (random.random(len(customer)) < STOLEN_SHARE)
-    fraud = (amount > LARGEST_HONEST) | hacked[terminal] | by_thief
-    amount = np.where(by_thief, amount * STOLEN_FACTOR, amount).round(2)
+    at_terminal = hacked[terminal] & (random.random(len(customer)) < ways.terminal_share)
+    if ways.in_a_row_s:
+        by_thief = _in_a_row(customer, second, terminal, ways.in_a_row_s)
+    fraud = (amount > LARGEST_HONEST) | at_terminal | by_thief
+    amount = np.where(by_thief, amount * ways.stolen_factor, amount).round(2)
     return day * DAY_S + second, customer, terminal, amount, fraud
 
 
-def _taken(entities: int, a_day: float, lasting_days: int, days: int, seed: int, stream: int) -> Flags:
-    """On which days each entity is in the wrong hands.
+def _in_a_row(customer: Ints, second: Ints, terminal: Ints, within_s: int) -> Flags:
+    """Which of a day's payments, in order of time, come so soon after another card's at their terminal."""
+    order = np.argsort(terminal, kind="stable")
+    there, soon = np.diff(terminal[order]) == 0, np.diff(second[order]) <= within_s
+    found = np.zeros(len(customer), dtype=np.bool_)
+    found[order[1:]] = there & soon & (np.diff(customer[order]) != 0)
+    return found
 
-    Attacks come at an even pace from a random start: 2 a day are 2 every day, 0.4 a day are 2 in
-    every 5 days. In a small world independent draws would let the share of fraud differ by a third.
+
+def _in_wrong_hands(
+    entities: int,
+    a_day: float,
+    lasting_days: int,
+    days: int,
+    seed: int,
+    part: int,
+    happened: tuple[Begun, ...],
+) -> Flags:
+    """On which days each entity is in the wrong hands, waves of attacks included.
 
     Returns
     -------
     ndarray of bool, shape (entities, days)
     """
-    begun = np.floor(_stream(seed, stream).random() + a_day * np.arange(days + 1)).astype(np.int64)
+    taken = _taken(entities, a_day, lasting_days, days, seed, (part,))
+    for first in waves(happened):
+        # On top of the attacks that there are anyway, and with random numbers of their own.
+        taken |= _taken(entities, (WAVE - 1) * a_day, lasting_days, days, seed, (WAVES, part, first), first)
+    return taken
+
+
+def _taken(
+    entities: int, a_day: float, lasting_days: int, days: int, seed: int, key: tuple[int, ...], first: int = 0
+) -> Flags:
+    """On which days each entity is in the wrong hands, when attacks begin on day `first`.
+
+    They come at an even pace from a random start: 2 a day are 2 every day, 0.4 a day are 2 in every 5 days.
+    In a small world independent draws would let the share of fraud differ by a third.
+    """
+    passed = np.maximum(np.arange(days + 1) - first, 0)
+    begun = np.floor(_stream(seed, *key).random() + a_day * passed).astype(np.int64)
     taken = np.zeros((entities, days), dtype=np.bool_)
     for day, number in enumerate(np.diff(begun)):
-        victims = _stream(seed, stream, day).choice(entities, number, replace=False)
+        victims = _stream(seed, *key, day).choice(entities, number, replace=False)
         taken[victims, day : day + lasting_days] = True
     return taken
 
