@@ -98,19 +98,23 @@ def draw_cell(cell: Cell, number: int, step: Step, stands: Standing) -> None:
         if not cell.source:
             _draw_words(cell, step)
             return
-        _draw_head(cell, stands.timing)
         if stands.waits:
+            # One element instead of four: most cells of a page that follows a run wait.
+            st.markdown(f"**{plain(cell.purpose)}** {stands.timing}")
             return
+        _draw_head(cell, stands.timing)
         _draw_body(cell, number)
         if stands.printed:
             st.code(stands.printed, language=None)
 
 
 def _draw_head(cell: Cell, timing: str) -> None:
+    if not timing:
+        st.markdown(f"**{plain(cell.purpose)}**")
+        return
     with st.container(horizontal=True, horizontal_alignment="distribute", gap="small", wrap=False):
         st.markdown(f"**{plain(cell.purpose)}**", width="stretch")
-        if timing:
-            st.markdown(timing, width="content")
+        st.markdown(timing, width="content")
 
 
 def _draw_words(cell: Cell, step: Step) -> None:
