@@ -8,7 +8,7 @@ from pipelines.errors import FlightdeckError
 from pipelines.production import clock as clocks
 from pipelines.production import policies, policy_lab, pricing
 from pipelines.production.clock import Clock
-from pipelines.production.policy_lab import Plan
+from pipelines.production.policy_lab import Outcome, Plan
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
@@ -21,18 +21,20 @@ def main() -> None:
     scenario = room.choose_scenario()
     try:
         clock, plan = clocks.read(workspace, scenario.name), policy_lab.read(workspace, scenario.name)
+        found = policy_lab.outcomes(workspace, plan) if plan is not None else []
     except FlightdeckError as error:
         room.say("Your workspace can't be read")
         frame.show_problem(error)
         return
     running = plan is not None and plan.state == "running"
-    room.say(*policy_lines.headline(workspace, scenario, plan))
+    room.say(*policy_lines.headline(scenario, plan, found))
     notice = st.container()
-    if plan is not None:
-        live = st.fragment(draw_outcomes, run_every=TICK_S if running else None)
-        live(workspace, scenario, plan.state)
-    else:
+    if plan is None:
         draw_empty()
+    elif running:
+        st.fragment(follow, run_every=TICK_S)(workspace, scenario)
+    else:
+        draw_outcomes(workspace, scenario, plan, found)
     if clock is None:
         frame.note("Let a day pass first: the lab needs a world. The room Production has the time bar.")
         return
@@ -53,18 +55,23 @@ def main() -> None:
                 st.rerun()
 
 
-def draw_outcomes(workspace: Workspace, scenario: Scenario, state: str) -> None:
-    """Progress, plot and table; drawn again each second while days are played."""
+def follow(workspace: Workspace, scenario: Scenario) -> None:
+    """How far it is; drawn again each second while days are played."""
     with frame.problems_shown():
         plan = policy_lab.read(workspace, scenario.name)
-        if plan is None or plan.state != state:
+        if plan is None or plan.state != "running":
             st.rerun()
             return
         found = policy_lab.outcomes(workspace, plan)
+        st.progress(policy_lines.share(plan, found), text=policy_lines.progress(plan, found))
+        draw_outcomes(workspace, scenario, plan, found)
+
+
+def draw_outcomes(workspace: Workspace, scenario: Scenario, plan: Plan, found: list[Outcome]) -> None:
+    """The plot and the table."""
+    with frame.problems_shown():
         if plan.problem:
             frame.show_problem(FlightdeckError(plan.problem))
-        if plan.state == "running":
-            st.progress(policy_lines.share(plan, found), text=policy_lines.progress(plan, found))
         frame.show(policy_lines.figure(scenario, plan, found), key="policies")
         table = policy_lines.table(scenario, found)
         st.table(table, border="horizontal", hide_index=True, alt="What each policy came to")

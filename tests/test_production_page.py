@@ -178,17 +178,14 @@ def test_the_lab_refuses_on_the_page_and_begins_nothing(losing: Workspace) -> No
     assert policy_lab.read(losing, "fraud") is None
 
 
-def test_the_lab_says_which_was_worth_most_beside_never(
-    losing: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lab_says_which_was_worth_most_beside_never(losing: Workspace) -> None:
     plan = policy_lab.begin(losing, "fraud", 70, 60, ("never", "performance"))
     policy_lab.end(losing, "fraud")
     found = [
         Outcome("never", "branch-1", 130, [(70, -100.0), (123, -9000.0)], [], 0.0),
         Outcome("performance", "branch-2", 130, [(70, -100.0), (92, -250.0), (123, 1000.0)], [92], 250.0),
     ]
-    monkeypatch.setattr(policy_lab, "outcomes", lambda *_: found)
-    title, _ = policy_lines.headline(losing, FRAUD, policy_lab.read(losing, "fraud"))
+    title, _ = policy_lines.headline(FRAUD, policy_lab.read(losing, "fraud"), found)
     assert title == "Worth most here: on performance, €10,000 more than never"
     table = policy_lines.table(FRAUD, found)
     assert table.iloc[1].tolist() == ["On performance", "1 (day 92)", "€250", "€1,250", "€1,000"]

@@ -12,11 +12,9 @@ import plotly.graph_objects as go
 
 from pages.parts.words import money, several, signed
 from pipelines import figures
-from pipelines.production import policy_lab
 from pipelines.production.policies import POLICIES
 from pipelines.production.policy_lab import Outcome, Plan
 from pipelines.scenarios.scenario import Scenario
-from pipelines.workspace import Workspace
 
 ROLES: dict[str, figures.Role] = {
     "never": "reference",
@@ -26,7 +24,7 @@ ROLES: dict[str, figures.Role] = {
 }
 
 
-def headline(workspace: Workspace, scenario: Scenario, plan: Plan | None) -> tuple[str, str]:
+def headline(scenario: Scenario, plan: Plan | None, outcomes: Sequence[Outcome]) -> tuple[str, str]:
     """Which policy was worth most, or the question."""
     sentence = (
         "Each policy lives the same days of the same world, with real notebooks and the real gate. "
@@ -34,7 +32,7 @@ def headline(workspace: Workspace, scenario: Scenario, plan: Plan | None) -> tup
     )
     if plan is None:
         return "When should a model be retrained?", sentence
-    found = [each for each in policy_lab.outcomes(workspace, plan) if each.saved]
+    found = [each for each in outcomes if each.saved]
     if plan.state == "running":
         return f"Comparing {several(len(plan.policies), 'policy', 'policies')}", sentence
     if len(found) < 2:

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from pages.parts.record import Record, newest_records, read_ledger, read_record
 from pages.parts.words import several
 from pipelines import branches, figures, promotion, registry
+from pipelines.branches import Branch
 from pipelines.errors import FlightdeckError
 from pipelines.figures import Role
 from pipelines.run import made_on
@@ -119,11 +120,12 @@ def gather(workspace: Workspace, scenario: Scenario) -> Shelf:
     except FlightdeckError as error:
         problem, found = error, _kept_by_runs(records)
     known = {record.run_id: record for record in records}
+    there, live = branches.known(workspace, scenario.name), branches.live(workspace, scenario.name)
     newest = records[0] if records else None
     waits = newest is not None and newest.state.finished and newest.done("evaluate")
     return Shelf(
         scenario=scenario,
-        entries=[_entry(workspace, version, serving, known) for version in found[:SHOWN]],
+        entries=[_entry(workspace, version, serving, known, there, live) for version in found[:SHOWN]],
         older=len(found[SHOWN:]),
         serving=serving,
         candidate=newest if newest is not None and waits and not newest.done("register") else None,
@@ -296,7 +298,12 @@ def _finding(shelf: Shelf, measured: list[tuple[Entry, tuple[float, float, float
 
 
 def _entry(
-    workspace: Workspace, version: registry.Version, serving: promotion.Serving, known: dict[str, Record]
+    workspace: Workspace,
+    version: registry.Version,
+    serving: promotion.Serving,
+    known: dict[str, Record],
+    there: list[Branch],
+    live: str,
 ) -> Entry:
     record = known.get(version.run_id)
     if record is None:
@@ -316,13 +323,12 @@ def _entry(
         version.data_version,
         role_of(version.number, serving),
         record,
-        _elsewhere(workspace, version.model, record),
+        _elsewhere(workspace, record, there, live),
     )
 
 
-def _elsewhere(workspace: Workspace, scenario: str, record: Record | None) -> str:
+def _elsewhere(workspace: Workspace, record: Record | None, there: list[Branch], live: str) -> str:
     """On which line of time it was made, if the one that is lived in left that before, or never was on it."""
-    there = branches.known(workspace, scenario)
     if record is None or len(there) == 1:
         return ""
     try:
@@ -330,7 +336,7 @@ def _elsewhere(workspace: Workspace, scenario: str, record: Record | None) -> st
     except FlightdeckError:
         return ""
     made = next((each for each in there if each.name == record.run.branch), None)
-    if made is None or branches.sees(there, branches.live(workspace, scenario), made.name, day):
+    if made is None or branches.sees(there, live, made.name, day):
         return ""
     return made.title or "the first line, later"
 

@@ -260,14 +260,6 @@ def halt(connection: sqlite3.Connection, clock: Clock) -> None:
     )
 
 
-def touch(workspace: Workspace, clock: Clock) -> None:
-    """Let whoever plays the worlds look at this one again."""
-    with _writing(workspace) as connection:
-        connection.execute(
-            f"UPDATE clocks SET changed_at = :now WHERE {_OF}", _named(clock.scenario, clock.branch)
-        )
-
-
 def pass_day(workspace: Workspace, clock: Clock) -> None:
     """The day that `clock` shows has passed. Said twice, it is one day; a world that was paused stays so."""
     with _writing(workspace) as connection:

@@ -133,10 +133,7 @@ def find_policy(name: str) -> Policy:
 
 def holding(workspace: Workspace, scenario: str, branch: str | None = None) -> Policy:
     """The policy that holds; never, before one was chosen."""
-    found = _select(
-        workspace, scenario, branch, "SELECT name FROM policies WHERE scenario = ? AND branch = ?"
-    )
-    return POLICIES.get(found[0]["name"], POLICIES["never"]) if found else POLICIES["never"]
+    return _chosen(workspace, scenario, branch)[0]
 
 
 def retrainings(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Retraining]:
@@ -175,19 +172,13 @@ def morning(workspace: Workspace, clock: Clock) -> None:
 
 def reason_to_retrain(workspace: Workspace, clock: Clock) -> str | None:
     """Why the policy retrains this morning, in words; None when it does not."""
-    found = _select(
-        workspace,
-        clock.scenario,
-        clock.branch,
-        "SELECT name, since_day FROM policies WHERE scenario = ? AND branch = ?",
-    )
-    policy = POLICIES.get(found[0]["name"]) if found else None
-    if policy is None:
+    policy, since_day = _chosen(workspace, clock.scenario, clock.branch)
+    if policy.every_days is None and not policy.rules:
         return None
     done = retrainings(workspace, clock.scenario, clock.branch)
     rested = clock.day - (done[-1].day if done else -REST_DAYS)
     if policy.every_days is not None:
-        since = done[-1].day if done else found[0]["since_day"]
+        since = done[-1].day if done else since_day
         due = clock.day - since >= policy.every_days
         return f"{policy.every_days} days have passed" if due else None
     if rested < REST_DAYS:
@@ -215,6 +206,15 @@ def copy_branch(
         "WHERE scenario = :scenario AND branch = :source AND day < :before_day",
         named,
     )
+
+
+def _chosen(workspace: Workspace, scenario: str, branch: str | None) -> tuple[Policy, int]:
+    """The policy that holds, and since which day."""
+    query = "SELECT name, since_day FROM policies WHERE scenario = ? AND branch = ?"
+    found = _select(workspace, scenario, branch, query)
+    if not found or found[0]["name"] not in POLICIES:
+        return POLICIES["never"], 0
+    return POLICIES[found[0]["name"]], int(found[0]["since_day"])
 
 
 def _of_today(workspace: Workspace, clock: Clock) -> Retraining | None:

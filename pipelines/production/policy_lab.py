@@ -131,7 +131,6 @@ def begin(workspace: Workspace, scenario: str, from_day: int, days: int, names: 
             "INSERT OR REPLACE INTO policy_lab VALUES (?, ?, ?, ?, ?, 'running', '', ?)",
             (scenario, clock.branch, from_day, days, ",".join(chosen), time.time()),
         )
-    clocks.touch(workspace, clock)
     plan = read(workspace, scenario)
     assert plan is not None
     return plan

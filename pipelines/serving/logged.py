@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from pipelines import branches
-from pipelines.errors import Damaged, Unavailable
+from pipelines.errors import Damaged
 from pipelines.scenarios.scenario import Scenario
+from pipelines.serving.prediction_log import unreadable
 from pipelines.serving.predictions import Stream
 from pipelines.serving.rollout import Route
 from pipelines.workspace import Workspace
@@ -211,7 +212,7 @@ def _select(workspace: Workspace, query: str, values: Mapping[str, object]) -> l
             begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone()
             return connection.execute(query, values).fetchall() if begun else []
     except sqlite3.Error as error:
-        raise _unreadable(workspace, error) from error
+        raise unreadable(workspace, error) from error
 
 
 def _live(workspace: Workspace, scenario: str) -> str:
@@ -219,11 +220,4 @@ def _live(workspace: Workspace, scenario: str) -> str:
     try:
         return branches.live(workspace, scenario)
     except sqlite3.Error as error:
-        raise _unreadable(workspace, error) from error
-
-
-def _unreadable(workspace: Workspace, error: Exception) -> Unavailable:
-    return Unavailable(
-        f"The prediction log of workspace '{workspace.name}' can't be read: {error}.",
-        "Check the disk; serving then goes on by itself.",
-    )
+        raise unreadable(workspace, error) from error

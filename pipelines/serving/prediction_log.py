@@ -196,7 +196,7 @@ class PredictionLog:
             return self._open().execute(query, values).fetchall()
         except (sqlite3.Error, OSError) as error:
             self.close()
-            raise _unreadable(self._workspace, error) from error
+            raise unreadable(self._workspace, error) from error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -309,10 +309,11 @@ def _look_up(workspace: Workspace, query: str, values: Mapping[str, object]) -> 
             begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone()
             return connection.execute(query, values).fetchall() if begun else []
     except sqlite3.Error as error:
-        raise _unreadable(workspace, error) from error
+        raise unreadable(workspace, error) from error
 
 
-def _unreadable(workspace: Workspace, error: Exception) -> Unavailable:
+def unreadable(workspace: Workspace, error: Exception) -> Unavailable:
+    """The error for a log that can't be read."""
     return Unavailable(
         f"The prediction log of workspace '{workspace.name}' can't be read: {error}.",
         "Check the disk; serving then goes on by itself.",
