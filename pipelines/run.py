@@ -200,6 +200,15 @@ def made_on(workspace: Workspace, run_id: str) -> int:
     return int(read_params(workspace.run_folder(source.run_id))["ingest"]["until_day"])
 
 
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object that may be gone or cut short: None then."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON: after a crash the file holds the old content or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sqlite3
 import time
@@ -17,7 +16,7 @@ from pipelines import branches, events, promotion
 from pipelines.engines.local import choose_steps
 from pipelines.errors import Damaged, FlightdeckError
 from pipelines.lifecycle import LIFECYCLE
-from pipelines.run import Run, read_params, read_run
+from pipelines.run import Run, read_json, read_params, read_run
 from pipelines.workspace import Workspace
 
 # How many runs a page looks at: more are reached by their address.
@@ -62,7 +61,7 @@ class Record:
         """The notebook of `step` as executed, as far as it came."""
         attempt = f"attempt-{self.state.steps[step].attempt}" if step in self.state.steps else ""
         if not attempt or attempt == "attempt-0":
-            attempt = str((_read(self.folder / "steps" / step / "done.json") or {}).get("attempt", ""))
+            attempt = str((read_json(self.folder / "steps" / step / "done.json") or {}).get("attempt", ""))
         path = self.folder / "steps" / step / attempt / "notebook.ipynb"
         return path if attempt and path.is_file() else None
 
@@ -85,11 +84,11 @@ class Record:
 
     def report(self, name: str) -> dict[str, Any] | None:
         """A report or receipt of this run, when it is there and whole."""
-        return _read(self.folder / artifact_path(name))
+        return read_json(self.folder / artifact_path(name))
 
     def card(self) -> dict[str, Any] | None:
         """What training wrote about the model."""
-        return _read(self.folder / artifact_path("model") / "model.json")
+        return read_json(self.folder / artifact_path("model") / "model.json")
 
     def rows(self, name: str) -> int | None:
         """Number of rows of a table, read from its footer."""
@@ -194,11 +193,3 @@ def command(
 def artifact_path(name: str) -> str:
     """Where artifact `name` lies in a run's folder."""
     return next(each.path for step in LIFECYCLE for each in step.outputs if each.name == name)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -24,7 +24,7 @@ from typing import Any
 from pipelines import events
 from pipelines.errors import Damaged
 from pipelines.lifecycle import LIFECYCLE
-from pipelines.run import read_run
+from pipelines.run import read_json, read_run
 from pipelines.workspace import Workspace, connect
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ def read(folder: Path) -> Entry:
         return Entry(folder.name, created_at=_made_at(folder), cause=error.message)
     state = events.fold(events.read(folder, cells=False), run.steps)
     current = state.current
-    params = _json(folder / "params.json")
+    params = read_json(folder / "params.json") or {}
     report, receipt = _report(folder, "evaluation"), _report(folder, "registration")
     began, ended = state.started_at, state.finished_at
     day = params.get("ingest", {}).get("until_day")
@@ -313,17 +313,8 @@ def _changed(params: Mapping[str, Any], steps: Sequence[str]) -> dict[str, Any]:
 
 
 def _report(folder: Path, artifact: str) -> dict[str, Any]:
-    return _json(
-        folder / next(each.path for step in LIFECYCLE for each in step.outputs if each.name == artifact)
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    path = next(each.path for step in LIFECYCLE for each in step.outputs if each.name == artifact)
+    return read_json(folder / path) or {}
 
 
 def _made_at(folder: Path) -> float:

@@ -7,7 +7,6 @@ here, and a part that can't be read is left out and named rather than guessed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from pipelines import events
 from pipelines.artifacts import digest
 from pipelines.errors import FlightdeckError
 from pipelines.lifecycle import EVENTS, LIFECYCLE
-from pipelines.run import Run, read_run
+from pipelines.run import Run, read_json, read_run
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
 from pipelines.step import Artifact
@@ -145,7 +144,7 @@ def compare(a: Path, b: Path) -> Comparison:
 
 def _params(a: Path, b: Path) -> list[Difference]:
     """Params of all steps that either run has, in the road's order."""
-    stored = [_read(folder / "params.json") for folder in (a, b)]
+    stored = [read_json(folder / "params.json") or {} for folder in (a, b)]
     found = []
     for step in LIFECYCLE.names:
         left, right = ({} if not isinstance(each.get(step), dict) else each[step] for each in stored)
@@ -154,7 +153,7 @@ def _params(a: Path, b: Path) -> list[Difference]:
 
 
 def _metrics(a: Path, b: Path) -> list[Measured]:
-    reports = [_read(folder / _place("evaluation")) for folder in (a, b)]
+    reports = [read_json(folder / _place("evaluation")) or {} for folder in (a, b)]
     names = [name for report in reports for name in report.get("metrics") or {}]
     return [Measured(name, *(_measured(report, name) for report in reports)) for name in dict.fromkeys(names)]
 
@@ -177,7 +176,8 @@ def _outputs(a: Path, b: Path) -> list[Output]:
 
 def _digest(folder: Path, step: str, artifact: Artifact) -> str | None:
     """As it was recorded when the step was done; computed where it was not."""
-    recorded = (_read(folder / "steps" / step / "done.json").get("outputs") or {}).get(artifact.name)
+    done = read_json(folder / "steps" / step / "done.json") or {}
+    recorded = (done.get("outputs") or {}).get(artifact.name)
     if recorded is not None:
         return str(recorded)
     try:
@@ -262,11 +262,3 @@ def _finite(values: pd.Series[Any]) -> NDArray[np.float64]:
 
 def _place(artifact: str) -> str:
     return next(each.path for step in LIFECYCLE for each in step.outputs if each.name == artifact)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

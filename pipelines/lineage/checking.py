@@ -9,8 +9,8 @@ from pipelines import registry
 from pipelines.artifacts import digest
 from pipelines.errors import FlightdeckError
 from pipelines.lifecycle import EVENTS, REGISTRATION
-from pipelines.lineage.origins import read_json
 from pipelines.lineage.records import Check, Lineage
+from pipelines.run import read_json
 from pipelines.serving import champions, prediction_log
 from pipelines.workspace import Workspace
 

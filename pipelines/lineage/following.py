@@ -19,6 +19,7 @@ from pipelines.lineage.checking import check
 from pipelines.lineage.records import Gap, Lineage, Truth, Worth
 from pipelines.production import clock as clocks
 from pipelines.promotion import Promotion
+from pipelines.run import read_json
 from pipelines.scenarios import SCENARIOS
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.serving import logged, prediction_log
@@ -142,7 +143,7 @@ def _deciding(approval: Promotion | None, number: int, workspace: Workspace) -> 
     source = (approval.source or "") if approval else ""
     run_id = source.removeprefix(RUN_PREFIX).partition("/")[0] if source.startswith(RUN_PREFIX) else ""
     try:
-        receipt = origins.read_json(workspace.run_folder(run_id) / REGISTRATION.path) or {}
+        receipt = read_json(workspace.run_folder(run_id) / REGISTRATION.path) or {}
     except FlightdeckError:
         return []
     return [run_id] if receipt.get("version") == number and receipt.get("run_id") == run_id else []

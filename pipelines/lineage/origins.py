@@ -6,7 +6,6 @@ asked first; a run's own receipts answer while MLflow does not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from pipelines import registry, versioning
 from pipelines.errors import Damaged, FlightdeckError
 from pipelines.lifecycle import EVALUATION, LIFECYCLE, MODEL, REGISTRATION, SNAPSHOT
 from pipelines.lineage.records import Data, Gap, Made, Registered
-from pipelines.run import Run, read_params, read_run
+from pipelines.run import Run, read_json, read_params, read_run
 from pipelines.workspace import Workspace
 
 # The notebooks that say how the model was made and why it was let through.
@@ -176,15 +175,6 @@ def find_data(
         gaps.append(Gap(f"{version.tag} holds digest {version.digest}, but the run used {digest}.", means))
         named = replace(named, whole=False)
     return replace(named, digest=digest or version.digest)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object that may be gone or cut short."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _bases(workspace: Workspace, folder: Path, run: Run, gaps: list[Gap]) -> list[tuple[Path, Run]]:
