@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.errors import Missing
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 # The branch that a world begins on.
 MAIN = "main"
 TITLE_CHARS = 60
 
-_TABLES = """
+TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS branches (
     scenario TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -35,7 +36,9 @@ CREATE TABLE IF NOT EXISTS live_branches (
     name TEXT NOT NULL,
     switches INTEGER NOT NULL
 );
-"""
+""",
+    "live_branches",
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def live(workspace: Workspace, scenario: str) -> str:
 
 def live_in(connection: sqlite3.Connection, scenario: str) -> str:
     """As `live`, for whoever has the workspace's database open."""
-    if not _is_there(connection):
+    if not TABLES.are_in(connection):
         return MAIN
     row = connection.execute("SELECT name FROM live_branches WHERE scenario = ?", (scenario,)).fetchone()
     return MAIN if row is None else str(row[0])
@@ -79,10 +82,8 @@ def live_in(connection: sqlite3.Connection, scenario: str) -> str:
 def known(workspace: Workspace, scenario: str) -> list[Branch]:
     """All branches, the first and then by age; looking makes no file."""
     found = [Branch(scenario, MAIN)]
-    if not workspace.database.is_file():
-        return found
-    with workspace.connect() as connection:
-        if _is_there(connection):
+    with TABLES.reading(workspace) as connection:
+        if connection is not None:
             query = "SELECT * FROM branches WHERE scenario = ? ORDER BY created_at, name"
             found += [Branch(**dict(row)) for row in connection.execute(query, (scenario,))]
     return found
@@ -162,17 +163,6 @@ def live_from_now_on(connection: sqlite3.Connection, scenario: str, name: str) -
 
 def switches(connection: sqlite3.Connection) -> int:
     """How often a branch was left for another, over all scenarios."""
-    if not _is_there(connection):
+    if not TABLES.are_in(connection):
         return 0
     return int(connection.execute("SELECT coalesce(sum(switches), 0) FROM live_branches").fetchone()[0])
-
-
-def make_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables where they are not there; before a transaction, which this would end."""
-    if not _is_there(connection):
-        connection.executescript(_TABLES)
-
-
-def _is_there(connection: sqlite3.Connection) -> bool:
-    query = "SELECT 1 FROM sqlite_master WHERE name = 'live_branches'"
-    return connection.execute(query).fetchone() is not None

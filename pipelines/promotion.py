@@ -14,12 +14,12 @@ from filelock import FileLock
 
 from pipelines import branches, registry
 from pipelines.errors import BadInput, Missing, Refused, Unavailable
+from pipelines.promotion_rows import TABLES, fold, rows_of, successive_champions, writing
 from pipelines.promotion_rows import Action as Action
 from pipelines.promotion_rows import Promotion as Promotion
 from pipelines.promotion_rows import Serving as Serving
 from pipelines.promotion_rows import Stage as Stage
 from pipelines.promotion_rows import copy_branch as copy_branch
-from pipelines.promotion_rows import fold, reading, rows_of, successive_champions, writing
 from pipelines.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def rollback(
 
 def serving(workspace: Workspace, scenario: str, branch: str | None = None) -> Serving:
     """Which versions hold the stages now."""
-    with reading(workspace) as connection:
+    with TABLES.reading(workspace) as connection:
         if connection is None:
             return Serving()
         branch = branch or branches.live_in(connection, scenario)
@@ -154,13 +154,13 @@ def serving(workspace: Workspace, scenario: str, branch: str | None = None) -> S
 
 def history(workspace: Workspace, scenario: str | None = None, branch: str | None = None) -> list[Promotion]:
     """All rows on all branches, oldest first; of one scenario, and of one branch, when they are named."""
-    with reading(workspace) as connection:
+    with TABLES.reading(workspace) as connection:
         return list(rows_of(connection, workspace, scenario, branch)) if connection else []
 
 
 def champions(workspace: Workspace, scenario: str, branch: str | None = None) -> list[int]:
     """The champions that a rollback goes back through, the present one last."""
-    with reading(workspace) as connection:
+    with TABLES.reading(workspace) as connection:
         if connection is None:
             return []
         branch = branch or branches.live_in(connection, scenario)
@@ -169,7 +169,7 @@ def champions(workspace: Workspace, scenario: str, branch: str | None = None) ->
 
 def change_mark(workspace: Workspace) -> int:
     """Grows from 0 with every row and change of branch: whoever saw this number has seen everything."""
-    with reading(workspace) as connection:
+    with TABLES.reading(workspace) as connection:
         if connection is None:
             return 0
         newest = connection.execute("SELECT coalesce(max(promotion_id), 0) FROM promotions").fetchone()[0]

@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 Stage = Literal["staging", "shadow", "canary", "production"]
 Action = Literal["promote", "withdraw", "rollback"]
 
 REASON_CHARS = 500
 
-_TABLE = """
+TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS promotions (
     promotion_id INTEGER PRIMARY KEY AUTOINCREMENT,
     at REAL NOT NULL,
@@ -39,7 +40,9 @@ CREATE TRIGGER IF NOT EXISTS promotions_never_change BEFORE UPDATE ON promotions
     BEGIN SELECT RAISE(ABORT, 'the promotion ledger is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS promotions_never_vanish BEFORE DELETE ON promotions
     BEGIN SELECT RAISE(ABORT, 'the promotion ledger is append-only'); END;
-"""
+""",
+    "promotions_never_vanish",
+)
 
 
 @dataclass(frozen=True)
@@ -179,35 +182,16 @@ class Page:
 @contextmanager
 def writing(workspace: Workspace, scenario: str, branch: str) -> Iterator[Page]:
     """A transaction that no other writer is beside: what is read in it still holds when it commits."""
-    with workspace.connect() as connection:
-        if not is_there(connection):
-            connection.executescript(_TABLE)
+    with TABLES.writing(workspace) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield Page(connection, workspace, scenario, branch)
-
-
-@contextmanager
-def reading(workspace: Workspace) -> Iterator[sqlite3.Connection | None]:
-    """A connection to a ledger with rows, or None: looking makes no file."""
-    if not workspace.database.is_file():
-        yield None
-        return
-    with workspace.connect() as connection:
-        yield connection if is_there(connection) else None
-
-
-def is_there(connection: sqlite3.Connection) -> bool:
-    return (
-        connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'promotions_never_vanish'").fetchone()
-        is not None
-    )
 
 
 def copy_branch(
     connection: sqlite3.Connection, scenario: str, source: str, target: str, before_day: int
 ) -> None:
     """Let branch `target` begin with what was decided on `source` before that day."""
-    if is_there(connection):
+    if TABLES.are_in(connection):
         connection.execute(
             "INSERT INTO promotions "
             "(at, branch, day, scenario, action, stage, version, share, reason, source) "

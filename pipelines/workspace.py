@@ -151,6 +151,48 @@ class Workspace:
         return connection
 
 
+@dataclass(frozen=True)
+class Tables:
+    """The tables that one module owns in a workspace's database.
+
+    Attributes
+    ----------
+    sql : str
+        What makes them, where they are not there.
+    last : str
+        Name of what it makes last: where that is, all are.
+    """
+
+    sql: str
+    last: str
+
+    def are_in(self, connection: sqlite3.Connection) -> bool:
+        """Whether they have been made."""
+        query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+        return connection.execute(query, (self.last,)).fetchone() is not None
+
+    def make(self, connection: sqlite3.Connection) -> None:
+        """Make them where they are not there; before a transaction, which this would end."""
+        if not self.are_in(connection):
+            connection.executescript(self.sql)
+
+    @contextmanager
+    def writing(self, workspace: Workspace) -> Iterator[sqlite3.Connection]:
+        """A connection with these tables, made at need; commits at the end, rolls back on an error."""
+        with workspace.connect() as connection:
+            self.make(connection)
+            yield connection
+
+    @contextmanager
+    def reading(self, workspace: Workspace) -> Iterator[sqlite3.Connection | None]:
+        """A connection where these tables are there, or None: looking makes no file."""
+        if not workspace.database.is_file():
+            yield None
+            return
+        with workspace.connect() as connection:
+            yield connection if self.are_in(connection) else None
+
+
 def newer_schema(what: str, found: int) -> Refused:
     """The error for tables that only a newer Flightdeck can read."""
     return Refused(

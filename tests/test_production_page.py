@@ -95,7 +95,7 @@ def test_while_days_pass_the_title_says_up_to_which(workspace: Workspace) -> Non
 def test_lines_of_time_are_compared_in_one_plot(losing: Workspace) -> None:
     # given a branch on which no day is lost
     rewinding.rewind(losing, "fraud", 80, "no model")
-    with ledger._writing(losing) as connection:
+    with ledger._TABLES.writing(losing) as connection:
         connection.execute("UPDATE ledger SET reviews = 0 WHERE branch = 'branch-1'")
     facts = control_room.look(losing, FRAUD)
     figure = control_room.lines(losing, facts)
@@ -139,7 +139,7 @@ def test_a_canarys_lane_says_what_was_seen_and_who_decides(losing: Workspace) ->
     # given a canary since day 70, and its first look
     with samples.promotion_rows.writing(losing, "fraud", "main") as page:
         page.append("promote", "canary", 2, "test", 70, share=0.1)
-    with canaries._writing(losing) as connection:
+    with canaries._TABLES.writing(losing) as connection:
         connection.execute(
             "INSERT INTO canary_looks VALUES ('fraud', 'main', 2, 70, 1, 84, 0.25, 0.2, 1300, 11000, 'open')"
         )

@@ -17,14 +17,15 @@ from pipelines import branches
 from pipelines.errors import Damaged, Missing, Refused
 from pipelines.monitoring import diary
 from pipelines.monitoring.rules import LASTING_DAYS, RULES, Rule, Severity, findings
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 State = Literal["open", "acknowledged", "resolved"]
 
 QUIET_DAYS = 3  # So many days in a row without a finding, and an alert is over.
 COOLDOWN_DAYS = 7  # So long a rule rests after its alert was resolved: the same day's flicker is one alert.
 
-_TABLE = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS alerts (
     alert_id INTEGER PRIMARY KEY AUTOINCREMENT,
     scenario TEXT NOT NULL,
@@ -45,7 +46,9 @@ CREATE TABLE IF NOT EXISTS alerts (
     ended TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS alerts_of ON alerts (scenario, branch, state);
-"""
+""",
+    "alerts_of",
+)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def copy_branch(
     connection: sqlite3.Connection, workspace: Workspace, scenario: str, source: str, target: str, day: int
 ) -> None:
     """Let branch `target` begin with the alerts of `source` as they stood on that day's morning."""
-    if not _is_there(connection):
+    if not _TABLES.are_in(connection):
         return
     for alert in _rows(connection, scenario, source):
         if alert.opened <= day:
@@ -261,8 +264,7 @@ def _rows(connection: sqlite3.Connection, scenario: str, branch: str) -> list[Al
 
 @contextmanager
 def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    with workspace.connect() as connection:
-        connection.executescript(_TABLE)
+    with _TABLES.writing(workspace) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
 
@@ -270,18 +272,11 @@ def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def _reading(workspace: Workspace) -> Iterator[sqlite3.Connection | None]:
     """A connection where there is a table of alerts; looking makes none."""
-    if not workspace.database.is_file():
-        yield None
-        return
     try:
-        with workspace.connect() as connection:
-            yield connection if _is_there(connection) else None
+        with _TABLES.reading(workspace) as connection:
+            yield connection
     except sqlite3.Error as error:
         raise Damaged(
             f"The alerts of workspace '{workspace.name}' can't be read: {error}.",
             "Your runs are kept. To begin afresh: python -m pipelines reset",
         ) from error
-
-
-def _is_there(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alerts'").fetchone() is not None

@@ -12,9 +12,10 @@ from typing import Any
 
 from pipelines import branches
 from pipelines.errors import Damaged
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
-_TABLE = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS monitor_days (
     scenario TEXT NOT NULL,
     branch TEXT NOT NULL,
@@ -22,13 +23,14 @@ CREATE TABLE IF NOT EXISTS monitor_days (
     report TEXT NOT NULL,
     PRIMARY KEY (scenario, branch, day)
 );
-"""
+""",
+    "monitor_days",
+)
 
 
 def keep(workspace: Workspace, scenario: str, branch: str, report: Mapping[str, Any]) -> None:
     """Write a day's report down; a day that is written again has the newer one."""
-    with workspace.connect() as connection:
-        connection.executescript(_TABLE)
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "INSERT OR REPLACE INTO monitor_days VALUES (?, ?, ?, ?)",
             (scenario, branch, int(report["day"]), json.dumps(report)),
@@ -39,7 +41,7 @@ def copy_branch(
     connection: sqlite3.Connection, scenario: str, source: str, target: str, until_day: int
 ) -> None:
     """Let branch `target` begin with the reports of `source` up to that day's morning."""
-    if _is_there(connection):
+    if _TABLES.are_in(connection):
         connection.execute(
             "INSERT INTO monitor_days SELECT scenario, :target, day, report FROM monitor_days "
             "WHERE scenario = :scenario AND branch = :source AND day <= :until_day",
@@ -62,11 +64,9 @@ def read(
     Damaged
         The database can't be read.
     """
-    if not workspace.database.is_file():
-        return []
     try:
-        with workspace.connect() as connection:
-            if not _is_there(connection):
+        with _TABLES.reading(workspace) as connection:
+            if connection is None:
                 return []
             rows = connection.execute(
                 "SELECT report FROM monitor_days WHERE scenario = ? AND branch = ? AND day >= ? AND day < ? "
@@ -79,8 +79,3 @@ def read(
             f"The monitoring diary of workspace '{workspace.name}' can't be read: {error}.",
             "Your runs are kept. To begin afresh: python -m pipelines reset",
         ) from error
-
-
-def _is_there(connection: sqlite3.Connection) -> bool:
-    query = "SELECT 1 FROM sqlite_master WHERE name = 'monitor_days'"
-    return connection.execute(query).fetchone() is not None

@@ -9,8 +9,6 @@ decides; after the fourth look without one the canary ends: it was not shown to 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +21,7 @@ from pipelines.scenarios.scenario import DAY_S
 from pipelines.serving.logged import read_logged
 from pipelines.tasks.money import decisions
 from pipelines.tasks.sequential import POCOCK, Difference, compare
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 LOOKS, LOOK_DAYS = 4, 7
 # With fewer events on a side a mean of money says nothing.
@@ -31,7 +29,8 @@ LEAST_EVENTS = 100
 
 Verdict = Literal["better", "worse", "open", "not shown"]
 
-_TABLES = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS canary_looks (
     scenario TEXT NOT NULL,
     branch TEXT NOT NULL,
@@ -52,7 +51,9 @@ CREATE TABLE IF NOT EXISTS canary_rules (
     automatic INTEGER NOT NULL,
     PRIMARY KEY (scenario, branch)
 );
-"""
+""",
+    "canary_rules",
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def morning(workspace: Workspace, clock: Clock) -> Look | None:
     found = next((each for each in looks(workspace, clock, row) if each.look == number), None)
     if found is None:
         found = _look(workspace, clock, row, number)
-        with _writing(workspace) as connection:
+        with _TABLES.writing(workspace) as connection:
             connection.execute(
                 f"INSERT OR REPLACE INTO canary_looks VALUES ({', '.join('?' * 11)})",
                 (clock.scenario, clock.branch, *vars(found).values()),
@@ -138,7 +139,7 @@ def is_automatic(workspace: Workspace, scenario: str, branch: str | None = None)
 
 def decide_by_test(workspace: Workspace, scenario: str, automatic: bool) -> None:
     """Let the test decide about canaries, or a human."""
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "INSERT OR REPLACE INTO canary_rules VALUES (?, ?, ?)",
             (scenario, branches.live_in(connection, scenario), int(automatic)),
@@ -157,7 +158,7 @@ def copy_branch(
     connection: sqlite3.Connection, scenario: str, source: str, target: str, before_day: int
 ) -> None:
     """Let branch `target` have the looks of `source` before that day, and who decides."""
-    if not _is_there(connection):
+    if not _TABLES.are_in(connection):
         return
     named = {"scenario": scenario, "source": source, "target": target, "before_day": before_day}
     columns = ", ".join(Look.__dataclass_fields__)
@@ -233,21 +234,5 @@ def _act(workspace: Workspace, clock: Clock, look: Look) -> None:
 
 
 def _select(workspace: Workspace, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
-    if not workspace.database.is_file():
-        return []
-    with workspace.connect() as connection:
-        return connection.execute(query, values).fetchall() if _is_there(connection) else []
-
-
-@contextmanager
-def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    with workspace.connect() as connection:
-        if not _is_there(connection):
-            connection.executescript(_TABLES)
-        yield connection
-
-
-def _is_there(connection: sqlite3.Connection) -> bool:
-    return (
-        connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'canary_rules'").fetchone() is not None
-    )
+    with _TABLES.reading(workspace) as connection:
+        return connection.execute(query, values).fetchall() if connection is not None else []

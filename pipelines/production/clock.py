@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines import branches
 from pipelines.errors import BadInput, Missing, Refused
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 # Whoever only looks at clocks, five times a second, must not hold pandas and the registry in memory for
 # it: they are imported by what needs them.
@@ -27,7 +25,8 @@ if TYPE_CHECKING:
 Size = Literal["small", "teaching", "full"]
 State = Literal["idle", "playing", "stopped"]
 
-_TABLE = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS clocks (
     scenario TEXT NOT NULL,
     branch TEXT NOT NULL,
@@ -45,7 +44,9 @@ CREATE TABLE IF NOT EXISTS clocks (
     changed_at REAL NOT NULL,
     PRIMARY KEY (scenario, branch)
 );
-"""
+""",
+    "clocks",
+)
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,8 @@ def read(workspace: Workspace, scenario: str, branch: str | None = None) -> Cloc
 
 def clocks(workspace: Workspace) -> list[Clock]:
     """All clocks of a workspace; looking makes no file."""
-    if not workspace.database.is_file():
-        return []
-    with workspace.connect() as connection:
-        if not _is_there(connection):
+    with _TABLES.reading(workspace) as connection:
+        if connection is None:
             return []
         rows = connection.execute("SELECT * FROM clocks ORDER BY scenario, branch").fetchall()
     return [Clock(workspace=workspace.name, **dict(row)) for row in rows]
@@ -176,7 +175,7 @@ def begin(
     until_day = int(run.ingest["until_day"])
     happened = read_happened(world, run.ingest["episodes"] if episodes is None else episodes)
     _check_same_past(world, run, until_day, ",".join(map(str, happened)))
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "INSERT OR IGNORE INTO clocks (scenario, branch, size, seed, episodes, run_id, first_day, "
             "from_day, day, target_day, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -225,7 +224,7 @@ def advance(workspace: Workspace, scenario: str, days: int, branch: str | None =
             f"{what}, and day {max(clock.day, clock.target_day)} is reached: {days} more can't be played.",
             f"Ask for at most {left}." if left else "Begin again: python -m pipelines reset",
         )
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "UPDATE clocks SET from_day = CASE WHEN day < target_day THEN from_day ELSE day END, "
             "target_day = max(day, target_day) + :days, problem = '', hint = '', changed_at = :now "
@@ -244,7 +243,7 @@ def pause(workspace: Workspace, scenario: str, branch: str | None = None) -> Clo
         No world was begun.
     """
     branch = branch or branches.live(workspace, scenario)
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             f"UPDATE clocks SET target_day = day, problem = '', hint = '', changed_at = :now WHERE {_OF}",
             _named(scenario, branch),
@@ -262,7 +261,7 @@ def halt(connection: sqlite3.Connection, clock: Clock) -> None:
 
 def pass_day(workspace: Workspace, clock: Clock) -> None:
     """The day that `clock` shows has passed. Said twice, it is one day; a world that was paused stays so."""
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "UPDATE clocks SET day = day + 1, target_day = max(target_day, day + 1), errors = 0, "
             f"problem = '', hint = '', changed_at = :now WHERE {_OF} AND day = :day",
@@ -272,7 +271,7 @@ def pass_day(workspace: Workspace, clock: Clock) -> None:
 
 def stop(workspace: Workspace, clock: Clock, problem: str, hint: str) -> None:
     """Say why the day that `clock` shows can't be played now."""
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "UPDATE clocks SET problem = :problem, hint = :hint, changed_at = :now "
             f"WHERE {_OF} AND day = :day",
@@ -282,7 +281,7 @@ def stop(workspace: Workspace, clock: Clock, problem: str, hint: str) -> None:
 
 def count_errors(workspace: Workspace, clock: Clock, events: int) -> None:
     """So many events of today were sent in vain."""
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             f"UPDATE clocks SET errors = errors + :events WHERE {_OF} AND day = :day",
             {"events": events, "day": clock.day} | _named(clock.scenario, clock.branch),
@@ -330,16 +329,3 @@ def _named(scenario: str, branch: str) -> dict[str, Any]:
 
 
 _OF = "scenario = :scenario AND branch = :branch"
-
-
-@contextmanager
-def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    with workspace.connect() as connection:
-        if not _is_there(connection):
-            connection.executescript(_TABLE)
-        yield connection
-
-
-def _is_there(connection: sqlite3.Connection) -> bool:
-    query = "SELECT 1 FROM sqlite_master WHERE name = 'clocks'"
-    return connection.execute(query).fetchone() is not None

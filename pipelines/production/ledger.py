@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -25,11 +24,12 @@ from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.serving.rollout import ANSWERING
 from pipelines.tasks.money import Bill, price
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 NEVER = 10**9  # A day that no world reaches.
 
-_TABLE = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS ledger (
     scenario TEXT NOT NULL,
     branch TEXT NOT NULL,
@@ -54,7 +54,9 @@ CREATE TABLE IF NOT EXISTS ledger (
     right INTEGER,
     PRIMARY KEY (scenario, branch, world, day)
 );
-"""
+""",
+    "ledger",
+)
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,10 @@ class Day:
 
 def days(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Day]:
     """All days that were played, in order, at the learner's prices; looking makes no file."""
-    if not workspace.database.is_file():
-        return []
     kept = find_scenario(scenario)
     wanted = pricing.prices_of(workspace, kept)
-    with workspace.connect() as connection:
-        if not _is_there(connection):
+    with _TABLES.reading(workspace) as connection:
+        if connection is None:
             return []
         branch = branch or branches.live_in(connection, scenario)
         query = "SELECT * FROM ledger WHERE scenario = ? AND branch = ? ORDER BY day"
@@ -136,7 +136,7 @@ def enter(
         What monitoring said: drifted, alerts, metric.
     """
     named = _named(clock) | {"day": clock.day, "first": sent.first_event, "last": sent.last_event}
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         answered = _answered(connection, named)
         waited = np.array([row["latency_ms"] for row in answered])
         p50, p95 = np.percentile(waited, [50, 95]).round(3).tolist() if len(waited) else (None, None)
@@ -170,7 +170,7 @@ def copy_branch(
     connection: sqlite3.Connection, scenario: Scenario, source: str, target: str, before_day: int
 ) -> None:
     """Let branch `target` begin with the days of `source` before that one, priced as they were then."""
-    if not _is_there(connection):
+    if not _TABLES.are_in(connection):
         return
     named = {"scenario": scenario.name, "source": source, "target": target, "before_day": before_day}
     priced = ", ".join(f"CASE WHEN day <= :known THEN {name} END" for name in _PRICED)
@@ -217,7 +217,7 @@ def log_hash(
     if not workspace.database.is_file():
         return found.hexdigest()
     with workspace.connect() as connection:
-        if not _is_there(connection, "feedback"):
+        if not _has_log(connection):
             return found.hexdigest()
         branch = branch or branches.live_in(connection, scenario)
         queries = (
@@ -238,7 +238,7 @@ def log_hash(
 
 def _answered(connection: sqlite3.Connection, named: Mapping[str, Any]) -> list[sqlite3.Row]:
     """Decision, wait and version of the day's answers; the log may have no answer at all yet."""
-    if not _is_there(connection, "feedback"):
+    if not _has_log(connection):
         return []
     query = f"SELECT decision, latency_ms, version FROM predictions WHERE {_OF_EVENTS}"
     return connection.execute(query, named).fetchall()
@@ -246,7 +246,7 @@ def _answered(connection: sqlite3.Connection, named: Mapping[str, Any]) -> list[
 
 def _price_days(connection: sqlite3.Connection, clock: Clock) -> None:
     """Price the days of which every outcome is known now."""
-    if not _is_there(connection, "feedback"):
+    if not _has_log(connection):
         return
     scenario = find_scenario(clock.scenario)
     query = (
@@ -313,13 +313,6 @@ _OF_EVENTS = (
 )
 
 
-@contextmanager
-def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    with workspace.connect() as connection:
-        if not _is_there(connection):
-            connection.executescript(_TABLE)
-        yield connection
-
-
-def _is_there(connection: sqlite3.Connection, table: str = "ledger") -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+def _has_log(connection: sqlite3.Connection) -> bool:
+    """Whether anything was ever answered."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone() is not None

@@ -10,15 +10,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipelines import events
 from pipelines.errors import FlightdeckError
 from pipelines.production import clock as clocks
-from pipelines.workspace import DEFAULT_WORKSPACE, Home, Workspace
+from pipelines.workspace import DEFAULT_WORKSPACE, Home, Tables, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +30,17 @@ PARAMS: dict[str, dict[str, Any]] = {
 
 Part = Literal["making", "playing", "done", "failed"]
 
-_TABLE = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS opening (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     part TEXT NOT NULL,
     run_id TEXT NOT NULL,
     changed_at REAL NOT NULL
 );
-"""
+""",
+    "opening",
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,8 @@ class Opening:
 
 def read(workspace: Workspace) -> Opening | None:
     """How far it is; None in a workspace that has none."""
-    if not workspace.database.is_file():
-        return None
-    with workspace.connect() as connection:
-        query = "SELECT 1 FROM sqlite_master WHERE name = 'opening'"
-        if connection.execute(query).fetchone() is None:
+    with _TABLES.reading(workspace) as connection:
+        if connection is None:
             return None
         row = connection.execute("SELECT part, run_id, changed_at FROM opening").fetchone()
     return Opening(**dict(row)) if row is not None else None
@@ -113,7 +111,7 @@ def _begin(workspace: Workspace) -> Opening:
     # Here and not above: a home that needs no opening must not hold all that runs need in memory.
     from pipelines.run import new_run_id
 
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "INSERT OR IGNORE INTO opening (one, part, run_id, changed_at) VALUES (1, 'making', ?, ?)",
             (new_run_id(), time.time()),
@@ -152,7 +150,7 @@ def _play(workspace: Workspace, opening: Opening) -> Opening:
 
 
 def _turn(workspace: Workspace, part: Part) -> Opening:
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute("UPDATE opening SET part = ?, changed_at = ?", (part, time.time()))
     found = read(workspace)
     assert found is not None  # a row that is there stays
@@ -180,10 +178,3 @@ class Opener:
                 log.warning("the ready-made world waits: %s", error)
             self._said = str(error)
         self._next_at = time.monotonic() + self.EVERY_S
-
-
-@contextmanager
-def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    with workspace.connect() as connection:
-        connection.executescript(_TABLE)
-        yield connection

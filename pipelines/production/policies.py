@@ -8,8 +8,6 @@ depend on how fast the machine is.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipelines import branches, events
@@ -18,13 +16,14 @@ from pipelines.monitoring import alerts
 from pipelines.production import retraining
 from pipelines.production.clock import Clock
 from pipelines.run import new_run_id, read_run
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 SCHEDULE_DAYS = 28
 # An alert that stays open is no reason to retrain each night: so long a new model is given.
 REST_DAYS = 14
 
-_TABLES = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS policies (
     scenario TEXT NOT NULL,
     branch TEXT NOT NULL,
@@ -40,7 +39,9 @@ CREATE TABLE IF NOT EXISTS retrainings (
     reason TEXT NOT NULL,
     PRIMARY KEY (scenario, branch, day)
 );
-"""
+""",
+    "retrainings",
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def choose(workspace: Workspace, clock: Clock, name: str) -> Policy:
         There is no such policy.
     """
     policy = find_policy(name)
-    with _writing(workspace) as connection:
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?)",
             (clock.scenario, clock.branch, policy.name, clock.day),
@@ -160,7 +161,7 @@ def morning(workspace: Workspace, clock: Clock) -> None:
         if reason is None:
             return
         today = Retraining(clock.day, new_run_id(), reason)
-        with _writing(workspace) as connection:
+        with _TABLES.writing(workspace) as connection:
             values = (clock.scenario, clock.branch, today.day, today.run_id, today.reason)
             connection.execute("INSERT INTO retrainings VALUES (?, ?, ?, ?, ?)", values)
     if not _is_over(workspace, clock, today):
@@ -193,7 +194,7 @@ def copy_branch(
     connection: sqlite3.Connection, scenario: str, source: str, target: str, before_day: int
 ) -> None:
     """Let branch `target` have the policy of `source`, and what it began before that day."""
-    if not _is_there(connection):
+    if not _TABLES.are_in(connection):
         return
     named = {"scenario": scenario, "source": source, "target": target, "before_day": before_day}
     connection.execute(
@@ -235,23 +236,8 @@ def _is_over(workspace: Workspace, clock: Clock, today: Retraining) -> bool:
 
 
 def _select(workspace: Workspace, scenario: str, branch: str | None, query: str) -> list[sqlite3.Row]:
-    if not workspace.database.is_file():
-        return []
-    with workspace.connect() as connection:
-        if not _is_there(connection):
+    with _TABLES.reading(workspace) as connection:
+        if connection is None:
             return []
         branch = branch or branches.live_in(connection, scenario)
         return connection.execute(query, (scenario, branch)).fetchall()
-
-
-@contextmanager
-def _writing(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    with workspace.connect() as connection:
-        if not _is_there(connection):
-            connection.executescript(_TABLES)
-        yield connection
-
-
-def _is_there(connection: sqlite3.Connection) -> bool:
-    query = "SELECT 1 FROM sqlite_master WHERE name = 'retrainings'"
-    return connection.execute(query).fetchone() is not None

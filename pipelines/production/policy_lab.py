@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pipelines import branches
 from pipelines.errors import BadInput, FlightdeckError, Refused
 from pipelines.production import clock as clocks
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 LEAST_DAYS = 7
 
-_TABLE = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS policy_lab (
     scenario TEXT PRIMARY KEY,
     base TEXT NOT NULL,
@@ -30,7 +31,9 @@ CREATE TABLE IF NOT EXISTS policy_lab (
     problem TEXT NOT NULL,
     begun_at REAL NOT NULL
 );
-"""
+""",
+    "policy_lab",
+)
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,7 @@ def begin(workspace: Workspace, scenario: str, from_day: int, days: int, names: 
             f"Choose {LEAST_DAYS} to {clock.last_day - from_day}: the world lasts {clock.last_day} days.",
         )
     rewinding.check_room(workspace, scenario, len(chosen))
-    with workspace.connect() as connection:
-        connection.executescript(_TABLE)
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "INSERT OR REPLACE INTO policy_lab VALUES (?, ?, ?, ?, ?, 'running', '', ?)",
             (scenario, clock.branch, from_day, days, ",".join(chosen), time.time()),
@@ -152,10 +154,8 @@ def read(workspace: Workspace, scenario: str) -> Plan | None:
 
 def plans(workspace: Workspace) -> list[Plan]:
     """The newest comparison of each scenario; looking makes no file."""
-    if not workspace.database.is_file():
-        return []
-    with workspace.connect() as connection:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'policy_lab'").fetchone():
+    with _TABLES.reading(workspace) as connection:
+        if connection is None:
             return []
         rows = [dict(row) for row in connection.execute("SELECT * FROM policy_lab ORDER BY scenario")]
     return [Plan(**row | {"policies": tuple(row["policies"].split(","))}) for row in rows]

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from pipelines.errors import BadInput
 from pipelines.scenarios.scenario import Prices, Scenario
 from pipelines.tasks.money import Bill
-from pipelines.workspace import Workspace
+from pipelines.workspace import Tables, Workspace
 
 MOST = 1_000_000.0
 # What can be set, in the order of a form, with what each is a price of.
@@ -25,7 +25,8 @@ EDITABLE: dict[str, str] = {
     "retraining": "A retraining",
 }
 
-_TABLE = """
+_TABLES = Tables(
+    """
 CREATE TABLE IF NOT EXISTS prices (
     scenario TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -33,15 +34,15 @@ CREATE TABLE IF NOT EXISTS prices (
     at REAL NOT NULL,
     PRIMARY KEY (scenario, name)
 );
-"""
+""",
+    "prices",
+)
 
 
 def prices_of(workspace: Workspace, scenario: Scenario) -> Prices:
     """The learner's prices; the scenario's own where none was set."""
-    if not workspace.database.is_file():
-        return scenario.prices
-    with workspace.connect() as connection:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'prices'").fetchone():
+    with _TABLES.reading(workspace) as connection:
+        if connection is None:
             return scenario.prices
         rows = connection.execute("SELECT name, value FROM prices WHERE scenario = ?", (scenario.name,))
         known = {each.name for each in fields(Prices)} & EDITABLE.keys()
@@ -65,8 +66,7 @@ def set_price(workspace: Workspace, scenario: Scenario, name: str, value: float)
             f"In '{scenario.name}' {EDITABLE[name].lower()} is counted as nothing, so it can't be priced.",
             "Set another price.",
         )
-    with workspace.connect() as connection:
-        connection.executescript(_TABLE)
+    with _TABLES.writing(workspace) as connection:
         connection.execute(
             "INSERT OR REPLACE INTO prices VALUES (?, ?, ?, ?)", (scenario.name, name, value, time.time())
         )
@@ -75,8 +75,7 @@ def set_price(workspace: Workspace, scenario: Scenario, name: str, value: float)
 
 def forget_prices(workspace: Workspace, scenario: Scenario) -> None:
     """Go back to the scenario's own prices."""
-    with workspace.connect() as connection:
-        connection.executescript(_TABLE)
+    with _TABLES.writing(workspace) as connection:
         connection.execute("DELETE FROM prices WHERE scenario = ?", (scenario.name,))
 
 

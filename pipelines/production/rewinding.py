@@ -48,8 +48,7 @@ def rewind(workspace: Workspace, scenario: str, day: int, title: str = "") -> Br
     check_room(workspace, scenario)
     # What was decided on the first morning put the version there without which no day can be played.
     decided_before = max(day, clock.first_day + 1)
-    with workspace.connect() as connection:
-        branches.make_tables(connection)
+    with branches.TABLES.writing(workspace) as connection:
         connection.execute("BEGIN IMMEDIATE")
         clocks.halt(connection, clock)
         made = branches.add(connection, scenario, clock.branch, day, title or f"from day {day} on")
@@ -78,8 +77,7 @@ def switch(workspace: Workspace, scenario: str, name: str) -> Branch:
     """
     found = branches.find(workspace, scenario, name)
     clock = resting_clock(workspace, scenario)
-    with workspace.connect() as connection:
-        branches.make_tables(connection)
+    with branches.TABLES.writing(workspace) as connection:
         connection.execute("BEGIN IMMEDIATE")
         clocks.halt(connection, clock)
         branches.live_from_now_on(connection, scenario, found.name)

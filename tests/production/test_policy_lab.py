@@ -42,7 +42,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
             with alerts._writing(of) as connection:
                 rule = alerts.RULES["performance"]
                 alerts._open(connection, rule, "fraud", clock.branch, 1, clock.day, "0.1", "0.6")
-        with ledger._writing(of) as connection:
+        with ledger._TABLES.writing(of) as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO ledger (scenario, branch, world, day, first_event, last_event, "
                 "requests, errors, flagged, labels, versions, missed, reviews, false_alarms, without, right) "

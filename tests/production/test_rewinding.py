@@ -189,7 +189,7 @@ def test_a_run_deploys_on_the_branch_that_it_was_begun_on(begun: Workspace) -> N
 
 def test_money_that_was_not_known_yet_is_unknown_again(begun: Workspace) -> None:
     # given days that were all priced in the end
-    with ledger._writing(begun) as connection:
+    with ledger._TABLES.writing(begun) as connection:
         for day in range(40, 64):
             connection.execute(
                 "INSERT INTO ledger (scenario, branch, world, day, first_event, last_event, requests, "
