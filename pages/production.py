@@ -14,7 +14,6 @@ def main() -> None:
     workspace, room = frame.workspace(), frame.Room()
     scenario = room.choose_scenario()
     try:
-        watched = watch.look(workspace, scenario)
         facts = control_room.look(workspace, scenario)
     except FlightdeckError as error:
         room.say("Your workspace can't be read")
@@ -26,17 +25,26 @@ def main() -> None:
         draw_empty(scenario)
     else:
         lines_of_time.draw(workspace, scenario, facts)
-        live = st.fragment(draw_state, run_every=TICK_S if watched.playing else None)
-        live(workspace, scenario, watched.playing)
-    watch_panels.draw_bar(workspace, scenario, watched)
+        if facts.watched.playing:
+            st.fragment(follow, run_every=TICK_S)(workspace, scenario)
+        else:
+            draw_state(workspace, facts)
+    watch_panels.draw_bar(workspace, scenario, facts.watched)
 
 
-def draw_state(workspace: Workspace, scenario: Scenario, playing: bool) -> None:
+def follow(workspace: Workspace, scenario: Scenario) -> None:
     """What changes as days pass; once they have, the title does too."""
     with frame.problems_shown():
-        watched, facts = watch.look(workspace, scenario), control_room.look(workspace, scenario)
-        if watched.playing != playing:
+        facts = control_room.look(workspace, scenario)
+        if not facts.watched.playing:
             st.rerun()
+        draw_state(workspace, facts)
+
+
+def draw_state(workspace: Workspace, facts: control_room.Facts) -> None:
+    """What happened when, four figures, how right the alerts are, and the lines of time."""
+    watched = facts.watched
+    with frame.problems_shown():
         frame.show(control_room.strip(facts), key="strip")
         draw_numbers(facts)
         left, right = st.columns([13, 7], gap="medium")

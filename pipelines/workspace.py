@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.errors import BadInput, Missing, Refused
+from pipelines.errors import BadInput, Damaged, Missing, Refused
 from pipelines.settings import Settings, settings
 
 DEFAULT_WORKSPACE = "me"
@@ -198,6 +198,14 @@ def newer_schema(what: str, found: int) -> Refused:
     return Refused(
         f"{what} has schema {found}, but this Flightdeck knows up to {APP_SCHEMA}: a newer one wrote it.",
         "Use that newer Flightdeck. Nothing was changed.",
+    )
+
+
+def unreadable_database(workspace: Workspace, error: Exception) -> Damaged:
+    """The error for a workspace whose tables can't be read."""
+    return Damaged(
+        f"The database of workspace '{workspace.name}' can't be read: {error}.",
+        "Your runs are kept. To begin afresh: python -m pipelines reset",
     )
 
 

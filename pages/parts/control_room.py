@@ -11,18 +11,15 @@ from itertools import accumulate
 
 import plotly.graph_objects as go
 
-from pages.parts import production
+from pages.parts import production, watch
 from pages.parts.words import several, signed
-from pipelines import branches, figures, promotion
+from pipelines import branches, figures
 from pipelines.branches import Branch
-from pipelines.errors import Damaged
-from pipelines.monitoring import alerts
-from pipelines.monitoring.alerts import Alert
 from pipelines.production import ledger, policies
 from pipelines.production.clock import Clock
 from pipelines.production.policies import Retraining
 from pipelines.scenarios.scenario import Scenario
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, unreadable_database
 
 # A strip with more words on it can't be read.
 MOST_EVENTS = 8
@@ -31,16 +28,21 @@ APART_DAYS = 0.06  # As a part of the strip: words that stand closer would lie o
 
 @dataclass(frozen=True)
 class Facts:
-    """The branch that is lived in, and which others there are."""
+    """The branch that is lived in, what was seen on it, and which others there are."""
 
     scenario: Scenario
-    clock: Clock | None
-    days: list[ledger.Day]
-    alerts: list[Alert]
-    releases: list[promotion.Promotion]
+    production: production.Production
+    watched: watch.Facts
     retrainings: list[Retraining]
     there: list[Branch]
-    production: production.Production
+
+    @property
+    def clock(self) -> Clock | None:
+        return self.production.clock
+
+    @property
+    def days(self) -> list[ledger.Day]:
+        return self.production.days
 
     @property
     def branch(self) -> Branch:
@@ -53,27 +55,21 @@ def look(workspace: Workspace, scenario: Scenario) -> Facts:
 
     Raises
     ------
-    Damaged
+    Damaged, Unavailable
         The workspace's database can't be read.
     """
-    found = production.look(workspace, scenario)
+    # First what Monitor shows: it asks whether days pass before it reads what has passed.
+    watched, found = watch.look(workspace, scenario), production.look(workspace, scenario)
     try:
-        live = branches.live(workspace, scenario.name)
         return Facts(
             scenario,
-            found.clock,
-            found.days,
-            alerts.all_alerts(workspace, scenario.name),
-            promotion.history(workspace, scenario.name, live),
+            found,
+            watched,
             policies.retrainings(workspace, scenario.name),
             branches.known(workspace, scenario.name),
-            found,
         )
     except sqlite3.Error as error:
-        raise Damaged(
-            f"The database of workspace '{workspace.name}' can't be read: {error}.",
-            "Your runs are kept. To begin afresh: python -m pipelines reset",
-        ) from error
+        raise unreadable_database(workspace, error) from error
 
 
 def headline(facts: Facts) -> tuple[str, str]:
@@ -105,7 +101,7 @@ def numbers(facts: Facts) -> list[tuple[str, str]]:
     unknown = ("–", "labels have not come yet")
     requests = sum(day.requests for day in facts.days[-production.WEEK_DAYS :])
     errors = sum(day.errors for day in facts.days[-production.WEEK_DAYS :])
-    opened = [each for each in facts.alerts if each.state != "resolved"]
+    opened = [each for each in facts.watched.all if each.state != "resolved"]
     waits = [day.p95_ms for day in facts.days[-production.WEEK_DAYS :] if day.p95_ms is not None]
     slow = f"; 95 of 100 within {max(waits):.0f} ms" if waits else ""
     worth = unknown
@@ -206,14 +202,14 @@ def lines(workspace: Workspace, facts: Facts) -> go.Figure | None:
 def _happened(facts: Facts, clock: Clock) -> list[tuple[int, str, figures.Role]]:
     """Releases, alerts, retrainings and where this branch left another, by day."""
     found: list[tuple[int, str, figures.Role]] = []
-    for row in facts.releases:
+    for row in facts.watched.promotions:
         if row.day is not None and row.version is not None and row.stage == "production":
             word = f"back to version {row.version}" if row.action == "rollback" else f"version {row.version}"
             found.append((row.day, word, "champion"))
     released = {day for day, _, _ in found}
     found += [(each.day, "retrained", "challenger") for each in facts.retrainings if each.day not in released]
     words = {"performance": "less right", "input_drift": "drift", "score_drift": "drift of scores"}
-    found += [(each.opened, words.get(each.rule, each.rule), "shadow") for each in facts.alerts]
+    found += [(each.opened, words.get(each.rule, each.rule), "shadow") for each in facts.watched.all]
     if facts.branch.parent is not None:
         found.append((facts.branch.fork_day, "another way", "labels"))
     return sorted(each for each in found if clock.first_day <= each[0] <= clock.day)

@@ -13,13 +13,13 @@ import plotly.graph_objects as go
 
 from pages.parts.words import money, plain
 from pipelines import figures, promotion
-from pipelines.errors import Damaged, FlightdeckError
+from pipelines.errors import FlightdeckError
 from pipelines.production import clock as clocks
 from pipelines.production import evening, ledger, opening, retraining
 from pipelines.production.clock import Clock
 from pipelines.production.opening import Opening
 from pipelines.scenarios.scenario import Scenario
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, unreadable_database
 
 WEEK_DAYS, SHOWN_DAYS = 7, 30
 
@@ -103,10 +103,7 @@ def look(workspace: Workspace, scenario: Scenario) -> Production:
             evening.open_alerts(workspace, scenario.name),
         )
     except sqlite3.Error as error:
-        raise Damaged(
-            f"The database of workspace '{workspace.name}' can't be read: {error}.",
-            "Your runs are kept. To begin afresh: python -m pipelines reset",
-        ) from error
+        raise unreadable_database(workspace, error) from error
 
 
 def title(found: Production, scenario: Scenario) -> str | None:

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from pipelines import branches, events, promotion
 from pipelines.engines.local import choose_steps
-from pipelines.errors import Damaged, FlightdeckError
+from pipelines.errors import FlightdeckError
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import Run, read_json, read_params, read_run
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, unreadable_database
 
 # How many runs a page looks at: more are reached by their address.
 NEWEST = 40
@@ -149,10 +149,7 @@ def read_ledger(workspace: Workspace, scenario: str) -> tuple[promotion.Serving,
         live = branches.live(workspace, scenario)
         return promotion.serving(workspace, scenario), promotion.history(workspace, scenario, live)
     except sqlite3.Error as error:
-        raise Damaged(
-            f"The database of workspace '{workspace.name}' can't be read: {error}.",
-            "Your runs are kept. To begin afresh: python -m pipelines reset",
-        ) from error
+        raise unreadable_database(workspace, error) from error
 
 
 def params_of(record: Record | None) -> dict[str, dict[str, Any]]:
