@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -49,6 +50,17 @@ def home(own_settings: Settings) -> Home:
 def workspace(home: Home) -> Workspace:
     """A workspace that no other test knows."""
     return open_workspace(f"t-{uuid4().hex[:12]}", home)
+
+
+@pytest.fixture
+def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """The workspace that pages open, in a home of this test's own; neither MLflow nor gateway answer."""
+    monkeypatch.setenv("FLIGHTDECK_HOME", str(tmp_path))
+    for name, port in zip(("FLIGHTDECK_MLFLOW_PORT", "FLIGHTDECK_GATEWAY_PORT"), free_ports(2), strict=True):
+        monkeypatch.setenv(name, str(port))
+    settings.cache_clear()
+    yield open_workspace()
+    settings.cache_clear()
 
 
 @pytest.fixture(scope="session")

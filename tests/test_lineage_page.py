@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,12 @@ from test_pages import address, press, show, words
 from pages.parts import chain, rooms
 from pipelines.lineage import follow
 from pipelines.scenarios import find_scenario
-from pipelines.services.ports import free_port
-from pipelines.settings import settings
-from pipelines.workspace import Workspace, open_workspace
+from pipelines.workspace import Workspace
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """The workspace that pages open, in a home of this test's own; neither MLflow nor gateway answer."""
-    monkeypatch.setenv("FLIGHTDECK_HOME", str(tmp_path))
-    for name in ("FLIGHTDECK_MLFLOW_PORT", "FLIGHTDECK_GATEWAY_PORT"):
-        monkeypatch.setenv(name, str(free_port()))
-    settings.cache_clear()
-    yield open_workspace()
-    settings.cache_clear()
+def workspace(page_workspace: Workspace) -> Workspace:
+    return page_workspace
 
 
 def said(app: AppTest) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -22,21 +22,15 @@ from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import create_run, read_params
 from pipelines.services.ports import free_port
 from pipelines.settings import REPOSITORY, settings
-from pipelines.workspace import Workspace, open_workspace
+from pipelines.workspace import Workspace
 
 PAGES = ("home", "data", "train", "evaluate", "registry", "deploy", "notebooks")
 TIMEOUT_S = 60
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """The workspace that pages open, in a home of this test's own; neither MLflow nor gateway answer."""
-    monkeypatch.setenv("FLIGHTDECK_HOME", str(tmp_path))
-    for name in ("FLIGHTDECK_MLFLOW_PORT", "FLIGHTDECK_GATEWAY_PORT"):
-        monkeypatch.setenv(name, str(free_port()))
-    settings.cache_clear()
-    yield open_workspace()
-    settings.cache_clear()
+def workspace(page_workspace: Workspace) -> Workspace:
+    return page_workspace
 
 
 def show(page: str, **query: str) -> AppTest:

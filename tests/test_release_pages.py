@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,22 +22,15 @@ from pipelines.lifecycle import LIFECYCLE
 from pipelines.packaging import manifest
 from pipelines.promotion import Promotion
 from pipelines.scenarios import find_scenario
-from pipelines.services.ports import free_port
-from pipelines.settings import REPOSITORY, settings
+from pipelines.settings import REPOSITORY
 from pipelines.workspace import Home, Workspace, open_workspace
 
 FRAUD = find_scenario("fraud")
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """The workspace that pages open, in a home of this test's own; neither MLflow nor gateway answer."""
-    monkeypatch.setenv("FLIGHTDECK_HOME", str(tmp_path))
-    for name in ("FLIGHTDECK_MLFLOW_PORT", "FLIGHTDECK_GATEWAY_PORT"):
-        monkeypatch.setenv(name, str(free_port()))
-    settings.cache_clear()
-    yield open_workspace()
-    settings.cache_clear()
+def workspace(page_workspace: Workspace) -> Workspace:
+    return page_workspace
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import page_samples
+
 from pipelines.production import clock as clocks
 from pipelines.production import ledger
+from pipelines.production.clock import Clock
+from pipelines.production.day import play_day
 from pipelines.production.traffic import Sent
-from pipelines.run import Run
+from pipelines.run import Run, create_run
 from pipelines.scenarios import find_scenario
-from pipelines.workspace import Workspace
+from pipelines.workspace import Home, Workspace, open_workspace
+
+
+def begun(home: Path, days: int) -> Workspace:
+    """A workspace with a small fraud world on day 60: version 1 serves, and `days` are to be played."""
+    workspace = open_workspace("ada", Home(home))
+    run = create_run(workspace, "fraud", {"ingest": {"size": "small"}})
+    page_samples.promote(workspace, 1, run.run_id)
+    clocks.advance(workspace, "fraud", days)
+    return workspace
+
+
+def now(workspace: Workspace) -> Clock:
+    """How the fraud world stands."""
+    clock = clocks.read(workspace, "fraud")
+    assert clock is not None
+    return clock
+
+
+def play(workspace: Workspace, days: int) -> Clock:
+    """Play the fraud world as its service does, in this process."""
+    clock = clocks.advance(workspace, "fraud", days)
+    while clock.day < clock.target_day:
+        play_day(workspace, clock)
+        clock = now(workspace)
+    return clock
 
 
 def played(

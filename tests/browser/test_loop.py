@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 import real_flightdeck
 import screenshots
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from pages.parts import rooms
 from pipelines import promotion
@@ -104,26 +104,6 @@ def flightdeck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Everything, started as a user starts it, on an empty home."""
     with real_flightdeck.started(tmp_path_factory.mktemp("loop")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = screenshots.launch(playwright)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails the test when it asks anybody outside this machine, or its script fails."""
-    width, height = screenshots.SIZES["desktop"]
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="light")
-    shown, findings = context.new_page(), screenshots.Findings()
-    screenshots.watch(shown, findings)
-    yield shown
-    context.close()
-    assert list(findings.lines()) == []
 
 
 def test_fraud_from_an_empty_home_to_a_model_that_is_right_again(flightdeck: Settings, page: Page) -> None:

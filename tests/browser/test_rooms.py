@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import screenshots
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from pages.parts import rooms
 from pipelines.keeping import aside, packing
@@ -33,25 +33,6 @@ def flightdeck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture
 def workspace(flightdeck: Settings) -> Workspace:
     return open_workspace(home=open_home(flightdeck))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = screenshots.launch(playwright)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page on a desk that fails the test when it asks anybody outside, or its script fails."""
-    context = browser.new_context(viewport=DESK)
-    shown, findings = context.new_page(), screenshots.Findings()
-    screenshots.watch(shown, findings)
-    yield shown
-    context.close()
-    assert list(findings.lines()) == []
 
 
 def open_room(page: Page, settings: Settings, path: str) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import page_samples as samples
 import pytest
+import world_samples
+from world_samples import now
 
 from pipelines import promotion, promotion_rows
 from pipelines.production import canaries
 from pipelines.production import clock as clocks
 from pipelines.production.canaries import LOOK_DAYS, LOOKS, Look
-from pipelines.production.clock import Clock
 from pipelines.production.rewinding import rewind
-from pipelines.run import create_run
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
 from pipelines.serving.prediction_log import PredictionLog
 from pipelines.serving.predictions import Label, Prediction, Stream
-from pipelines.workspace import Home, Workspace, open_workspace
+from pipelines.workspace import Workspace
 
 FRAUD = find_scenario("fraud")
 FIRST, A_DAY = 60, 80
@@ -28,10 +27,7 @@ FIRST, A_DAY = 60, 80
 @pytest.fixture
 def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A world on day 60 with version 2 as the canary of version 1; the registry is not asked."""
-    workspace = open_workspace("ada", Home(tmp_path))
-    run = create_run(workspace, "fraud", {"ingest": {"size": "small"}})
-    samples.promote(workspace, 1, run.run_id)
-    clocks.advance(workspace, "fraud", 100)
+    workspace = world_samples.begun(tmp_path, 100)
     with promotion_rows.writing(workspace, "fraud", "main") as page:
         page.append("promote", "canary", 2, "test", FIRST, share=0.5)
 
@@ -78,12 +74,6 @@ def live(workspace: Workspace, days: int, caught_by: dict[str, float], seed: int
         clocks.pass_day(workspace, clock)
     log.close()
     return found
-
-
-def now(workspace: Workspace) -> Clock:
-    clock = clocks.read(workspace, "fraud")
-    assert clock is not None
-    return clock
 
 
 def test_a_better_canary_is_promoted_at_the_first_look_that_shows_it(begun: Workspace) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import page_samples as samples
 import pytest
+import world_samples
+from world_samples import now
 
 from pipelines import events
 from pipelines.errors import BadInput
@@ -18,23 +20,13 @@ from pipelines.production.policies import REST_DAYS, SCHEDULE_DAYS, Waiting
 from pipelines.production.rewinding import rewind
 from pipelines.production.world import Player
 from pipelines.run import Run, create_run, made_on
-from pipelines.workspace import Home, Workspace, open_workspace
+from pipelines.workspace import Workspace, open_workspace
 
 
 @pytest.fixture
 def begun(tmp_path: Path) -> Workspace:
     """A world on day 60, to be played for a long time."""
-    workspace = open_workspace("ada", Home(tmp_path))
-    run = create_run(workspace, "fraud", {"ingest": {"size": "small"}})
-    samples.promote(workspace, 1, run.run_id)
-    clocks.advance(workspace, "fraud", 100)
-    return workspace
-
-
-def now(workspace: Workspace) -> Clock:
-    clock = clocks.read(workspace, "fraud")
-    assert clock is not None
-    return clock
+    return world_samples.begun(tmp_path, 100)
 
 
 def live(workspace: Workspace, days: int, ends: bool = True) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import page_samples as samples
 import pytest
+import world_samples
 
 from pipelines import branches, events
 from pipelines.errors import BadInput, Refused
@@ -16,9 +16,8 @@ from pipelines.production import ledger, policies, policy_lab
 from pipelines.production.clock import Clock
 from pipelines.production.policies import Waiting
 from pipelines.production.world import Player
-from pipelines.run import create_run
 from pipelines.scenarios import find_scenario
-from pipelines.workspace import Home, Workspace, open_workspace
+from pipelines.workspace import Workspace
 
 NAMES = ("never", "scheduled", "performance")
 
@@ -26,10 +25,7 @@ NAMES = ("never", "scheduled", "performance")
 @pytest.fixture
 def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A world that was played from day 60 to day 70, and is played without traffic from now on."""
-    workspace = open_workspace("ada", Home(tmp_path))
-    run = create_run(workspace, "fraud", {"ingest": {"size": "small"}})
-    samples.promote(workspace, 1, run.run_id)
-    clocks.advance(workspace, "fraud", 10)
+    workspace = world_samples.begun(tmp_path, 10)
 
     def play(of: Workspace, clock: Clock, **_: Any) -> None:
         """A day on which a performance alert opens every tenth day, and in which a run takes no time."""

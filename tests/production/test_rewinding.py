@@ -6,7 +6,9 @@ from typing import Any
 
 import page_samples as samples
 import pytest
+import world_samples
 from real_gateway import EVENT, UNTIL_DAY, Gateway, make_version
+from world_samples import now, play
 
 from pipelines import branches, promotion
 from pipelines.branches import Branch
@@ -14,8 +16,6 @@ from pipelines.errors import BadInput, Missing, Refused
 from pipelines.monitoring import alerts, diary
 from pipelines.production import clock as clocks
 from pipelines.production import ledger
-from pipelines.production.clock import Clock
-from pipelines.production.day import play_day
 from pipelines.production.rewinding import rewind, switch
 from pipelines.promotion import promote
 from pipelines.run import create_run
@@ -23,21 +23,6 @@ from pipelines.serving import client, prediction_log
 from pipelines.workspace import Home, Workspace, open_workspace
 
 FORK = UNTIL_DAY + 2
-
-
-def play(workspace: Workspace, days: int) -> Clock:
-    """Play as the service does, in this process."""
-    clock = clocks.advance(workspace, "fraud", days)
-    while clock.day < clock.target_day:
-        play_day(workspace, clock)
-        clock = now(workspace)
-    return clock
-
-
-def now(workspace: Workspace) -> Clock:
-    clock = clocks.read(workspace, "fraud")
-    assert clock is not None
-    return clock
 
 
 def table(workspace: Workspace, name: str, branch: str) -> list[tuple[Any, ...]]:
@@ -124,10 +109,7 @@ def test_what_the_copies_are_called_by_is_derived_like_any_other(
 @pytest.fixture
 def begun(tmp_path: Any) -> Workspace:
     """A world on day 64, of which four days are in the books; nothing serves over HTTP."""
-    workspace = open_workspace("ada", Home(tmp_path))
-    run = create_run(workspace, "fraud", {"ingest": {"size": "small"}})
-    samples.promote(workspace, 1, run.run_id)
-    clocks.advance(workspace, "fraud", 4)
+    workspace = world_samples.begun(tmp_path, 4)
     for _ in range(4):
         clocks.pass_day(workspace, now(workspace))
     return workspace

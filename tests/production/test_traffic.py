@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from real_gateway import UNTIL_DAY, Gateway, collected, make_version, produce
+from world_samples import now, play
 
 from pipelines.errors import Missing, Refused, Unavailable
 from pipelines.features import offline
@@ -44,21 +45,6 @@ def own_gateway(
     running.stop()
     monkeypatch.undo()
     settings.cache_clear()
-
-
-def play(workspace: Workspace, days: int) -> Clock:
-    """Play as the service does, in this process."""
-    clock = clocks.advance(workspace, "fraud", days)
-    while clock.day < clock.target_day:
-        play_day(workspace, clock)
-        clock = now(workspace)
-    return clock
-
-
-def now(workspace: Workspace) -> Clock:
-    clock = clocks.read(workspace, "fraud")
-    assert clock is not None
-    return clock
 
 
 def counts(workspace: Workspace) -> tuple[int, int, int]:
