@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.errors import Missing
@@ -158,6 +158,43 @@ def live_from_now_on(connection: sqlite3.Connection, scenario: str, name: str) -
         "INSERT INTO live_branches VALUES (?, ?, 1) "
         "ON CONFLICT (scenario) DO UPDATE SET name = excluded.name, switches = switches + 1",
         (scenario, name),
+    )
+
+
+def copy_rows(
+    connection: sqlite3.Connection,
+    table: str,
+    scenario: str,
+    source: str,
+    target: str,
+    where: str,
+    values: Mapping[str, object],
+    *,
+    changed: Mapping[str, str] | None = None,
+    without: str = "",
+) -> None:
+    """Let branch `target` have the rows of `source` that `where` names, every column of them.
+
+    Which columns there are is asked of the database: one that is added to a table later is copied too.
+
+    Parameters
+    ----------
+    where : str
+        SQL, with `values` for its names.
+    changed : mapping, optional
+        By column, the SQL of what a copy has in place of it.
+    without : str, optional
+        A column that numbers the rows: the copies are numbered anew, in the same order.
+    """
+    columns = [row["name"] for row in connection.execute(f"PRAGMA table_info({table})")]
+    columns = [name for name in columns if name != without]
+    taken = {"branch": ":target"} | dict(changed or {})
+    connection.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) "
+        f"SELECT {', '.join(taken.get(name, name) for name in columns)} FROM {table} "
+        f"WHERE scenario = :scenario AND branch = :source AND ({where})"
+        + (f" ORDER BY {without}" if without else ""),
+        {"scenario": scenario, "source": source, "target": target, **values},
     )
 
 

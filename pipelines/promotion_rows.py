@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pipelines import branches
 from pipelines.workspace import Tables, Workspace
 
 Stage = Literal["staging", "shadow", "canary", "production"]
@@ -192,11 +193,11 @@ def copy_branch(
 ) -> None:
     """Let branch `target` begin with what was decided on `source` before that day."""
     if TABLES.are_in(connection):
-        connection.execute(
-            "INSERT INTO promotions "
-            "(at, branch, day, scenario, action, stage, version, share, reason, source) "
-            "SELECT at, :target, day, scenario, action, stage, version, share, reason, source "
-            "FROM promotions WHERE scenario = :scenario AND branch = :source "
-            "AND (day IS NULL OR day < :before_day) ORDER BY promotion_id",
-            {"scenario": scenario, "source": source, "target": target, "before_day": before_day},
+        branches.copy_rows(
+            connection,
+            "promotions",
+            *(scenario, source, target),
+            "day IS NULL OR day < :before_day",
+            {"before_day": before_day},
+            without="promotion_id",
         )

@@ -153,8 +153,7 @@ def copy_branch(
             then = _as_of(workspace, alert, day)
             values = vars(then) | {"branch": target}
             del values["alert_id"]
-            names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
-            connection.execute(f"INSERT INTO alerts ({names}) VALUES ({places})", values)
+            _insert(connection, values)
 
 
 def _as_of(workspace: Workspace, alert: Alert, day: int) -> Alert:
@@ -236,6 +235,10 @@ def _open(
         "hint": rule.hint,
         "ended": "",
     }
+    return _insert(connection, values)
+
+
+def _insert(connection: sqlite3.Connection, values: Mapping[str, object]) -> Alert:
     names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
     row = connection.execute(f"INSERT INTO alerts ({names}) VALUES ({places}) RETURNING *", values).fetchone()
     return Alert(**dict(row))

@@ -42,11 +42,8 @@ def copy_branch(
 ) -> None:
     """Let branch `target` begin with the reports of `source` up to that day's morning."""
     if _TABLES.are_in(connection):
-        connection.execute(
-            "INSERT INTO monitor_days SELECT scenario, :target, day, report FROM monitor_days "
-            "WHERE scenario = :scenario AND branch = :source AND day <= :until_day",
-            {"scenario": scenario, "source": source, "target": target, "until_day": until_day},
-        )
+        named = {"until_day": until_day}
+        branches.copy_rows(connection, "monitor_days", scenario, source, target, "day <= :until_day", named)
 
 
 def read(

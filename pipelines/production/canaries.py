@@ -160,18 +160,10 @@ def copy_branch(
     """Let branch `target` have the looks of `source` before that day, and who decides."""
     if not _TABLES.are_in(connection):
         return
-    named = {"scenario": scenario, "source": source, "target": target, "before_day": before_day}
-    columns = ", ".join(Look.__dataclass_fields__)
-    connection.execute(
-        f"INSERT INTO canary_looks (scenario, branch, {columns}) SELECT scenario, :target, {columns} "
-        "FROM canary_looks WHERE scenario = :scenario AND branch = :source AND day < :before_day",
-        named,
-    )
-    connection.execute(
-        "INSERT INTO canary_rules SELECT scenario, :target, automatic FROM canary_rules "
-        "WHERE scenario = :scenario AND branch = :source",
-        named,
-    )
+    of_branch = (scenario, source, target)
+    named = {"before_day": before_day}
+    branches.copy_rows(connection, "canary_looks", *of_branch, "day < :before_day", named)
+    branches.copy_rows(connection, "canary_rules", *of_branch, "1", {})
 
 
 def _look(workspace: Workspace, clock: Clock, row: Promotion, number: int) -> Look:

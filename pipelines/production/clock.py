@@ -290,12 +290,10 @@ def count_errors(workspace: Workspace, clock: Clock, events: int) -> None:
 
 def copy_branch(connection: sqlite3.Connection, scenario: str, source: str, target: str, day: int) -> None:
     """Let branch `target` have the world of `source`, on the morning of that day."""
-    kept = "size, seed, episodes, run_id, first_day"
-    connection.execute(
-        f"INSERT INTO clocks (scenario, branch, {kept}, from_day, day, target_day, changed_at) "
-        f"SELECT scenario, :target, {kept}, :day, :day, :day, :now FROM clocks WHERE {_OF}",
-        _named(scenario, source) | {"target": target, "day": day},
-    )
+    begins = dict.fromkeys(("from_day", "day", "target_day"), ":day")
+    begins |= {"errors": "0", "problem": "''", "hint": "''", "changed_at": ":now"}
+    named = {"day": day, "now": time.time()}
+    branches.copy_rows(connection, "clocks", scenario, source, target, "1", named, changed=begins)
 
 
 def _check_same_past(scenario: Scenario, run: ChampionRun, until_day: int, episodes: str) -> None:

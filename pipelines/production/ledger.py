@@ -172,14 +172,11 @@ def copy_branch(
     """Let branch `target` begin with the days of `source` before that one, priced as they were then."""
     if not _TABLES.are_in(connection):
         return
-    named = {"scenario": scenario.name, "source": source, "target": target, "before_day": before_day}
-    priced = ", ".join(f"CASE WHEN day <= :known THEN {name} END" for name in _PRICED)
-    columns = ", ".join(_OTHERS)
-    connection.execute(
-        f"INSERT INTO ledger (branch, {columns}, {', '.join(_PRICED)}) SELECT :target, {columns}, {priced} "
-        "FROM ledger WHERE scenario = :scenario AND branch = :source AND day < :before_day",
-        # In the evening of the day before, the outcomes of days as old as this were known.
-        named | {"known": before_day - 1 - scenario.label_delay_days},
+    # In the evening of the day before, the outcomes of days as old as this were known.
+    named = {"before_day": before_day, "known": before_day - 1 - scenario.label_delay_days}
+    priced = {name: f"CASE WHEN day <= :known THEN {name} END" for name in _PRICED}
+    branches.copy_rows(
+        connection, "ledger", scenario.name, source, target, "day < :before_day", named, changed=priced
     )
 
 
@@ -300,10 +297,6 @@ def _named(clock: Clock) -> dict[str, Any]:
 
 
 _PRICED = ("missed", "reviews", "false_alarms", "without", "right")
-_OTHERS = (
-    *("scenario", "world", "day", "first_event", "last_event", "requests", "errors", "p50_ms", "p95_ms"),
-    *("flagged", "labels", "versions", "drifted", "alerts", "metric"),
-)
 _PLAIN = ("day", "requests", "errors", "p50_ms", "p95_ms", "flagged", "labels", "drifted", "alerts", "right")
 _OF_WORLD = "scenario = :scenario AND branch = :branch AND world = :world"
 # Ids find them by the log's index; the day leaves out what was sent by hand under an id among them.

@@ -196,17 +196,10 @@ def copy_branch(
     """Let branch `target` have the policy of `source`, and what it began before that day."""
     if not _TABLES.are_in(connection):
         return
-    named = {"scenario": scenario, "source": source, "target": target, "before_day": before_day}
-    connection.execute(
-        "INSERT INTO policies SELECT scenario, :target, name, min(since_day, :before_day) FROM policies "
-        "WHERE scenario = :scenario AND branch = :source",
-        named,
-    )
-    connection.execute(
-        "INSERT INTO retrainings SELECT scenario, :target, day, run_id, reason FROM retrainings "
-        "WHERE scenario = :scenario AND branch = :source AND day < :before_day",
-        named,
-    )
+    of_branch, named = (scenario, source, target), {"before_day": before_day}
+    since = {"since_day": "min(since_day, :before_day)"}
+    branches.copy_rows(connection, "policies", *of_branch, "1", named, changed=since)
+    branches.copy_rows(connection, "retrainings", *of_branch, "day < :before_day", named)
 
 
 def _chosen(workspace: Workspace, scenario: str, branch: str | None) -> tuple[Policy, int]:

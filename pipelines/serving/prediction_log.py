@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines import branches
 from pipelines.errors import Missing, Unavailable
 from pipelines.scenarios.scenario import DAY_S
 from pipelines.serving.predictions import Answered, Entry, Label, Prediction, Stream, derive_id
@@ -239,30 +240,28 @@ def copy_branch(
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'feedback'").fetchone():
         return
     connection.create_function("derive_id", 7, derive_id, deterministic=True)
-    values = {
-        "scenario": scenario,
-        "source": source,
-        "target": target,
-        "before_day": before_day,
-        "known_by": before_day * DAY_S,
-        "last": _last(connection),
-    }
-    connection.execute(
-        "INSERT INTO predictions SELECT seq + :last, "
-        "derive_id(workspace, :target, scenario, world, event_id, version, route), workspace, :target, "
-        "scenario, world, event_id, event_time, day, event, version, route, score, decision, cold_start, "
-        "features, at, latency_ms FROM predictions "
-        "WHERE scenario = :scenario AND branch = :source AND day < :before_day",
-        values,
+    last = {"last": _last(connection)}
+    own_id = "derive_id({0}workspace, :target, {0}scenario, {0}world, {0}event_id, {0}version, {0}route)"
+    branches.copy_rows(
+        connection,
+        "predictions",
+        *(scenario, source, target),
+        "day < :before_day",
+        last | {"before_day": before_day},
+        changed={"seq": "seq + :last", "prediction_id": own_id.format("")},
     )
     # A label of an event that nobody answered names no prediction.
-    connection.execute(
-        "INSERT INTO feedback SELECT f.seq + :last, CASE WHEN p.seq IS NULL THEN f.prediction_id ELSE "
-        "derive_id(p.workspace, :target, p.scenario, p.world, p.event_id, p.version, p.route) END, "
-        "f.workspace, :target, f.scenario, f.world, f.event_id, f.label, f.label_time, f.at "
-        "FROM feedback f LEFT JOIN predictions p ON p.prediction_id = f.prediction_id "
-        "WHERE f.scenario = :scenario AND f.branch = :source AND f.label_time <= :known_by",
-        values,
+    of_prediction = (
+        f"coalesce((SELECT {own_id.format('p.')} FROM predictions p "
+        "WHERE p.prediction_id = feedback.prediction_id), prediction_id)"
+    )
+    branches.copy_rows(
+        connection,
+        "feedback",
+        *(scenario, source, target),
+        "label_time <= :known_by",
+        last | {"known_by": before_day * DAY_S},
+        changed={"seq": "seq + :last", "prediction_id": of_prediction},
     )
 
 
