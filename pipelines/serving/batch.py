@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from pipelines.errors import Refused
 from pipelines.registry import ServedModel
+from pipelines.serving import faults
 from pipelines.serving.champions import Lineup, score
+from pipelines.serving.faults import Fault
 from pipelines.serving.memory import Event, Memory, agrees
 from pipelines.serving.open_inference import EVENT_ID, EVENT_TIME, Answer
 from pipelines.serving.prediction_log import PredictionLog, features_of
 from pipelines.serving.predictions import Prediction
-from pipelines.serving.rollout import ANSWERING, Route, choose
+from pipelines.serving.rollout import ANSWERING, Route, choose, place
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +57,13 @@ class Batch:
     id is answered again, and another version scores the same features.
     """
 
-    def __init__(self, memory: Memory, lineup: Lineup, logged: PredictionLog) -> None:
+    def __init__(
+        self, memory: Memory, lineup: Lineup, logged: PredictionLog, broken: Sequence[Fault] = ()
+    ) -> None:
         self._memory = memory
         self._lineup = lineup
         self._logged = logged
+        self._broken = broken
         self._slots: list[Slot] = []
         self._of_event: dict[int, list[Slot]] = {}
 
@@ -78,8 +83,15 @@ class Batch:
             As `Memory.complete`.
         Refused
             Another event is known under an id.
+        Broken
+            An incident keeps the route from answering.
         """
         clock = self._memory.clock
+        if self._broken and named is None:
+            first_s = events[0][EVENT_TIME]
+            at_s = clock.present_s if first_s is None else first_s
+            draw = place(events[0][EVENT_ID] or 0, 0)
+            faults.check_route(self._broken, at_s, draw, len(events), self._lineup.serving.champion)
         complete: list[tuple[Event, list[Slot]]] = []
         for sent in events:
             known = self._known(sent[EVENT_ID])
@@ -132,6 +144,10 @@ class Batch:
         else:
             cold_start = self._memory.cold_start(event)
             features = self._memory.take(event)
+            if self._broken:
+                features = faults.change_features(
+                    self._broken, self._memory.scenario, features, event[EVENT_TIME]
+                )
         routes: dict[Route, ServedModel] = {}
         if named is not None:
             routes["version"] = named
@@ -155,6 +171,8 @@ class Batch:
         threshold = float(model.card["threshold"])
         now, now_s = time.time(), time.perf_counter()
         for slot, value in zip(slots, scores, strict=True):
+            time_s = slot.event[EVENT_TIME]
+            decides_at = faults.threshold_of(self._broken, slot.version, threshold, time_s)
             raw = {name: each for name, each in slot.event.items() if name not in (EVENT_ID, EVENT_TIME)}
             slot.prediction = Prediction(
                 stream=self._memory.stream,
@@ -164,11 +182,11 @@ class Batch:
                 version=slot.version,
                 route=slot.route,
                 score=value,
-                decision=value >= threshold,
+                decision=value >= decides_at,
                 cold_start=slot.cold_start,
                 features=slot.features.astype("<f8").tobytes(),
                 at=now,
-                latency_ms=(now_s - slot.received_s) * 1000,
+                latency_ms=(now_s - slot.received_s) * 1000 + faults.waits_ms(self._broken, time_s),
             )
 
 

@@ -17,7 +17,8 @@ import httpx
 from pipelines.errors import BadInput, FlightdeckError, Missing, Refused, Unavailable
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import Scenario
-from pipelines.serving.open_inference import EVENT_ID, EVENT_TIME, TRACE, datatype
+from pipelines.serving.faults import Broken
+from pipelines.serving.open_inference import EVENT_ID, EVENT_TIME, SIMULATED, TRACE, datatype
 from pipelines.settings import settings
 from pipelines.workspace import DEFAULT_WORKSPACE
 
@@ -104,6 +105,36 @@ def predict_many(
         columns |= {name: [value] for name, value in answer["parameters"].items() if name in TRACE}
     rows = zip(*columns.values(), strict=True)
     return [_answer(dict(zip(columns, row, strict=True)), latency_ms) for row in rows]
+
+
+def send_unchecked(
+    workspace: str, scenario: str, events: Sequence[Mapping[str, Any]], called: Mapping[str, str]
+) -> None:
+    """Send events as a source that has gone wrong does: values that are none, columns called otherwise.
+
+    Parameters
+    ----------
+    called : mapping
+        New names of columns.
+
+    Raises
+    ------
+    BadInput
+        What the gateway says to it.
+    """
+    found = find_scenario(scenario)
+    names = [EVENT_ID, EVENT_TIME, *(column.name for column in found.columns)]
+    kinds = dict.fromkeys(names, "INT64") | {column.name: datatype(column) for column in found.columns}
+    inputs = [
+        {
+            "name": called.get(name, name),
+            "datatype": kinds[name],
+            "shape": [len(events)],
+            "data": [each[name] for each in events],
+        }
+        for name in names
+    ]
+    _send(workspace, "POST", f"/v2/models/{scenario}/infer", {"inputs": inputs})
 
 
 def feedback(workspace: str, prediction_id: str, label: int, label_time: int | None = None) -> dict[str, Any]:
@@ -251,6 +282,8 @@ def _send(workspace: str, method: str, path: str, content: Mapping[str, Any] | N
         raise Unavailable(
             f"The gateway is not answering at {url} ({type(error).__name__}).", "Start it: make run"
         ) from error
+    if SIMULATED in answer.headers:
+        raise Broken(str(answered.get("error", "")))
     if answer.is_error:
         kind = _ERRORS.get(answer.status_code, BadInput if answer.status_code < 500 else FlightdeckError)
         raise kind(str(answered.get("error", f"HTTP {answer.status_code}")))

@@ -15,7 +15,9 @@ from pipelines import branches, promotion
 from pipelines.errors import FlightdeckError, Unavailable
 from pipelines.promotion import Serving
 from pipelines.scenarios.scenario import Scenario
+from pipelines.serving import corrections, faults
 from pipelines.serving.champions import Lineup, Shelf, load_lineup
+from pipelines.serving.faults import Fault
 from pipelines.serving.memory import History, Memory, history_of, load_memory
 from pipelines.serving.prediction_log import replay
 from pipelines.workspace import Workspace
@@ -81,6 +83,8 @@ class Endpoint:
         None until it is built, and after a commit failed: then it remembers what was never logged.
     first_run : str or None
         Before the first champion: the run of a version that a request named.
+    faults : tuple of Fault
+        What incidents break on this route.
     problem : FlightdeckError or None
         Why the last load failed.
     """
@@ -99,9 +103,11 @@ class Endpoint:
         self.lineup = Lineup()
         self.memory: Memory | None = None
         self.first_run: str | None = None
+        self.faults: tuple[Fault, ...] = ()
         self.problem: FlightdeckError | None = None
         self.loading = False
         self._life += 1
+        self._corrected = 0
         self._failures = 0
         self._retry_at = 0.0
 
@@ -111,6 +117,8 @@ class Endpoint:
         try:
             self.branch = branches.live(self._workspace, self.scenario.name)
             self.wanted = promotion.serving(self._workspace, self.scenario.name, self.branch)
+            self.faults = faults.read(self._workspace, self.scenario.name, self.branch)
+            self._corrected = corrections.count(self._workspace, self.scenario.name, self.branch)
         except sqlite3.Error as error:
             raise Unavailable(
                 f"The promotion ledger of workspace '{self._workspace.name}' can't be read: {error}.",
@@ -121,8 +129,10 @@ class Endpoint:
 
     @property
     def remembers(self) -> bool:
-        """Whether it has a memory, and of the branch that is lived in."""
-        return self.memory is not None and self.memory.stream.branch == self.branch
+        """Whether it has a memory, of the branch that is lived in, with all that was corrected on it."""
+        if self.memory is None or self.memory.stream.branch != self.branch:
+            return False
+        return self.memory.history.corrected == self._corrected
 
     def order(self) -> Order | None:
         """What has to be prepared now, if anything; it counts as being prepared from here on."""

@@ -30,12 +30,13 @@ from pipelines.promotion import change_mark
 from pipelines.run import code_version
 from pipelines.scenarios import SCENARIOS, find_scenario
 from pipelines.scenarios.scenario import Scenario
+from pipelines.serving import faults
 from pipelines.serving.feedback import ABOUT, read_told
 from pipelines.serving.guards import Asgi, Unrecognised, guard_host, read_body, workspace_of
 from pipelines.serving.infer_request import parse_request
 from pipelines.serving.jobs import Infer, Look, Standing
 from pipelines.serving.measurements import Measurements
-from pipelines.serving.open_inference import Answer, build_response, describe_model
+from pipelines.serving.open_inference import SIMULATED, Answer, build_response, describe_model
 from pipelines.serving.predictions import Label
 from pipelines.serving.predictor import Predictor
 from pipelines.settings import SINGLE_THREAD, settings
@@ -267,6 +268,8 @@ async def _infer(gateway: Gateway, request: Request, model: str, version: str | 
             shelf = predictor.endpoint(scenario).shelf
             named = await asyncio.to_thread(shelf.fetch, _number(version))
         answers = await predictor.do(Infer(scenario, asked.events, named))
+        if faults.waits_ms(predictor.endpoint(scenario).faults, answers[0].event_time):
+            await asyncio.sleep(faults.SLOW_WAIT_S)
         status = 200
         return _json(build_response(scenario, asked.id, asked.outputs, answers))
     except FlightdeckError as error:
@@ -303,9 +306,10 @@ def _json(content: dict[str, Any], status: int = 200) -> Response:
 async def _explain(request: Request, error: Exception) -> Response:
     """An error as every client gets it: {"error": what was found, what was expected, what to do}."""
     if isinstance(error, FlightdeckError):
-        if error.http_status >= 500 and request.method == "POST":
+        if error.http_status >= 500 and request.method == "POST" and not isinstance(error, faults.Broken):
             log.warning("%s %s: %s", request.method, request.url.path, error)
         headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unrecognised) else {}
+        headers |= {SIMULATED: "incident"} if isinstance(error, faults.Broken) else {}
         response = _json({"error": str(error)}, error.http_status)
         response.headers.update(headers)
         return response

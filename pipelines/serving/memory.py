@@ -23,7 +23,14 @@ from pipelines.ingestion import read_events
 from pipelines.lifecycle import EVENTS
 from pipelines.run import collector, read_params
 from pipelines.scenarios.scenario import DAY_S, Scenario
-from pipelines.serving.open_inference import EVENT_ID, EVENT_TIME, FIRST_GIVEN_ID
+from pipelines.serving import corrections
+from pipelines.serving.open_inference import (
+    EVENT_ID,
+    EVENT_TIME,
+    FIRST_COPIED_ID,
+    FIRST_GIVEN_ID,
+    LARGEST_ID,
+)
 from pipelines.serving.prediction_log import replay
 from pipelines.serving.predictions import Entry, Stream
 from pipelines.workspace import Workspace
@@ -64,10 +71,13 @@ class History:
         The stream they are the beginning of.
     digest : str
         Of the events as the run collected them.
+    corrected : int
+        How many of the events since were sent again by their source, corrected.
     """
 
     stream: Stream
     digest: str
+    corrected: int = 0
 
 
 class Memory:
@@ -82,6 +92,7 @@ class Memory:
 
     Attributes
     ----------
+    scenario : Scenario
     clock : Clock
     replayed : int
         The log's entries up to this one are remembered.
@@ -92,6 +103,7 @@ class Memory:
     ) -> None:
         self.history = history
         self.replayed = 0
+        self.scenario = scenario
         self._entities = [column.name for column in scenario.columns if column.kind == "id"]
         self._columns = [EVENT_ID, EVENT_TIME, *(column.name for column in scenario.columns)]
         by_id = np.argsort(events[EVENT_ID].to_numpy(np.int64))
@@ -115,6 +127,8 @@ class Memory:
 
     def may_know(self, event_id: int) -> bool:
         """False when no event of that id was ever answered, so that the log need not be asked."""
+        if FIRST_COPIED_ID <= event_id < FIRST_GIVEN_ID:
+            return True  # of copies too few are sent to remember which were
         return event_id <= self._highest_id or FIRST_GIVEN_ID <= event_id < self.clock.next_id
 
     def collected_at(self, event_id: int) -> int | None:
@@ -219,7 +233,8 @@ class Memory:
                 )
         if served:
             newest_s = max(values[1] for values in served.values())
-            for event_id in (max(served), max((each for each in served if each < FIRST_GIVEN_ID), default=0)):
+            ends = (FIRST_COPIED_ID, FIRST_GIVEN_ID, LARGEST_ID + 1)
+            for event_id in {max((each for each in served if each < end), default=0) for end in ends}:
                 self._notice(event_id, newest_s)
         self.replayed = entries[-1].seq if entries else 0
         if not served and not labels:
@@ -238,7 +253,7 @@ class Memory:
 
     def _notice(self, event_id: int, time_s: int) -> None:
         """Let the clock go on to an event."""
-        if event_id < FIRST_GIVEN_ID:
+        if event_id < FIRST_COPIED_ID:
             self._highest_id = max(self._highest_id, event_id)
         self.clock = self.clock.after(event_id, time_s)
 
@@ -260,7 +275,7 @@ def history_of(workspace: Workspace, scenario: Scenario, branch: str, run_id: st
     """
     path = _events_of(workspace, scenario, run_id)
     stream = Stream(workspace.name, branch, scenario.name, world_of(workspace, run_id))
-    return History(stream, digest(EVENTS, path))
+    return History(stream, digest(EVENTS, path), corrections.count(workspace, scenario.name, branch))
 
 
 def load_memory(workspace: Workspace, scenario: Scenario, history: History, run_id: str) -> Memory:

@@ -18,12 +18,17 @@ from pipelines.scenarios.scenario import DAY_S, Column, Scenario
 
 Datatype = Literal["FP64", "INT64", "BYTES", "BOOL"]
 
-# Ids from here on are given by the gateway to events that come without one. Worlds count from 0.
+# Worlds count from 0. Ids from here on are those of events that a source sends beside the world's own, when
+# an incident lets it;
+FIRST_COPIED_ID = 10**9
+# and from here on, of events that come without one: the gateway gives it.
 FIRST_GIVEN_ID = 10**12
 # Larger whole numbers change on their way through JSON in a browser.
 LARGEST_ID = 2**53 - 1
 
 EVENT_ID, EVENT_TIME = "event_id", "event_time"
+# A response with this header was broken by an incident, and says so: it is no trouble of this machine.
+SIMULATED = "X-Flightdeck-Simulated"
 OUTPUTS: dict[str, tuple[Datatype, str]] = {
     "score": ("FP64", "Probability of what the model looks for, from 0 to 1."),
     "decision": ("BOOL", "Whether the score reaches the version's threshold."),

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipelines import branches
 from pipelines.errors import Missing, Unavailable
 from pipelines.scenarios.scenario import DAY_S
+from pipelines.serving import corrections
 from pipelines.serving.predictions import Answered, Entry, Label, Prediction, Stream, derive_id
 from pipelines.workspace import Workspace
 
@@ -219,11 +220,17 @@ def replay(workspace: Workspace, stream: Stream, after: int = 0) -> Iterator[Ent
     Unavailable
         The database can't be read.
     """
+    # What was corrected counts as its source says now, and what should never have come not at all.
+    event, corrected = "event", ""
+    if corrections.are_there(workspace):
+        event = "coalesce(c.event, p.event)"
+        corrected = "LEFT JOIN corrections c USING (scenario, branch, world, event_id)"
     # What a shadow scored was scored by somebody else too. One query, because it sees one state of both.
     query = (
-        f"SELECT seq, event_id, event_time, event, NULL FROM predictions "
+        f"SELECT seq, event_id, event_time, {event}, NULL FROM predictions p {corrected} "
         f"WHERE {_OF_STREAM} AND seq > :after AND route != 'shadow' "
-        f"UNION ALL SELECT seq, event_id, label_time, NULL, label FROM feedback "
+        + ("AND (c.event_id IS NULL OR c.event IS NOT NULL) " if corrected else "")
+        + f"UNION ALL SELECT seq, event_id, label_time, NULL, label FROM feedback "
         f"WHERE {_OF_STREAM} AND seq > :after ORDER BY seq"
     )
     for seq, event_id, time_s, event, label in _look_up(workspace, query, {"after": after, **vars(stream)}):

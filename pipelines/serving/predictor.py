@@ -240,7 +240,7 @@ class Predictor:
     def _answer(self, endpoint: Endpoint, jobs: Sequence[_Job]) -> None:
         """Answer the events of all jobs: one scoring for each version, one commit."""
         assert endpoint.memory is not None  # as _can_answer said
-        batch = Batch(endpoint.memory, endpoint.lineup, self._log)
+        batch = Batch(endpoint.memory, endpoint.lineup, self._log, endpoint.faults)
         rows: dict[_Job, list[Row]] = {}
         outcomes: _Outcomes = {}
         try:
