@@ -161,10 +161,13 @@ class Tables:
         What makes them, where they are not there.
     last : str
         Name of what it makes last: where that is, all are.
+    added : tuple of (str, str, str)
+        Columns that came later, as table, name and declaration: tables of an older Flightdeck get them.
     """
 
     sql: str
     last: str
+    added: tuple[tuple[str, str, str], ...] = ()
 
     def are_in(self, connection: sqlite3.Connection) -> bool:
         """Whether they have been made."""
@@ -175,6 +178,10 @@ class Tables:
         """Make them where they are not there; before a transaction, which this would end."""
         if not self.are_in(connection):
             connection.executescript(self.sql)
+        for table, column, declared in self.added:
+            there = connection.execute(f"PRAGMA table_info({table})").fetchall()
+            if all(row["name"] != column for row in there):
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declared}")
 
     @contextmanager
     def writing(self, workspace: Workspace) -> Iterator[sqlite3.Connection]:
@@ -190,7 +197,10 @@ class Tables:
             yield None
             return
         with workspace.connect() as connection:
-            yield connection if self.are_in(connection) else None
+            there = self.are_in(connection)
+            if there and self.added:
+                self.make(connection)
+            yield connection if there else None
 
 
 def newer_schema(what: str, found: int) -> Refused:

@@ -23,6 +23,7 @@ EDITABLE: dict[str, str] = {
     "review": "Looking into an alert",
     "false_alarm": "A wrong alert, besides",
     "retraining": "A retraining",
+    "unanswered": "An event without an answer, besides",
 }
 
 _TABLES = Tables(
@@ -86,17 +87,18 @@ def at_prices(bill: Bill, kept: Prices, wanted: Prices) -> Bill:
     --------
     >>> kept = Prices("EUR", missed=1.0, missed_column="amount", review=4.0, false_alarm=10.0, meaning="")
     >>> at_prices(Bill(50.0, 8.0, 10.0, 130.0), kept, replace(kept, missed=2.0, false_alarm=5.0))
-    Bill(missed=100.0, reviews=8.0, false_alarms=5.0, without=260.0)
+    Bill(missed=100.0, reviews=8.0, false_alarms=5.0, without=260.0, downtime=0.0)
     """
     if kept == wanted:
         return bill
-    missed, review, false_alarm = (
+    missed, review, false_alarm, unanswered = (
         getattr(wanted, name) / getattr(kept, name) if getattr(kept, name) else 1.0
-        for name in ("missed", "review", "false_alarm")
+        for name in ("missed", "review", "false_alarm", "unanswered")
     )
     return Bill(
         round(bill.missed * missed, 2),
         round(bill.reviews * review, 2),
         round(bill.false_alarms * false_alarm, 2),
         round(bill.without * missed, 2),
+        round(bill.downtime * unanswered, 2),
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipelines.scenarios.scenario import (
     DAY_S,
@@ -94,8 +95,10 @@ class Biopsies:
         false_alarm=4.0,
         meaning="A tumour that is overlooked does far more harm than a needless second look, which costs an "
         "hour and a worried week. How much more is a judgement, not a measurement. A "
-        "retrained model is checked for a morning, in which nobody is examined.",
+        "retrained model is checked for a morning, in which nobody is examined. Who gets no answer is "
+        "called again.",
         retraining=20.0,
+        unanswered=2.0,
     )
     episodes: tuple[Episode, ...] = (
         Episode(
@@ -114,6 +117,12 @@ class Biopsies:
         ),
         Slice("Dents", "mean_concavity", ("with a smooth edge", "with a dented edge"), edges=(0.06,)),
     )
+
+    rule: str = ""
+
+    def stopped(self, events: pd.DataFrame) -> NDArray[np.bool_]:
+        """None: there is no such rule."""
+        return np.zeros(len(events), dtype=np.bool_)
 
     def length(self, size: Size) -> int:
         """Days that the world lasts: there is one size of what really happened."""

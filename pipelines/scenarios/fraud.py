@@ -20,7 +20,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.scenarios.fraud_episodes import EPISODES, WAVE, Ways, at_prices_of_the_day, waves, ways_on
+from pipelines.scenarios.fraud_episodes import (
+    EPISODES,
+    IN_A_ROW_S,
+    WAVE,
+    Ways,
+    at_prices_of_the_day,
+    waves,
+    ways_on,
+)
 from pipelines.scenarios.scenario import (
     DAY_S,
     Begun,
@@ -154,8 +162,9 @@ class Fraud:
         false_alarm=10.0,
         meaning="An undetected fraud costs its amount. Looking into an alert takes some five minutes of an "
         "analyst. An honest customer whose payment is refused costs goodwill. A "
-        "retraining takes somebody half a day.",
+        "retraining takes somebody half a day. Who waits for an answer in vain pays otherwise, or elsewhere.",
         retraining=250.0,
+        unanswered=0.5,
     )
     episodes: tuple[Episode, ...] = EPISODES
 
@@ -182,6 +191,8 @@ class Fraud:
         ),
     )
 
+    rule: str = f"hold a second card at one terminal within {IN_A_ROW_S // 60} minutes"
+
     def length(self, size: Size) -> int:
         """Days that the world of that size lasts."""
         return WORLDS[size].days
@@ -193,6 +204,13 @@ class Fraud:
         world = WORLDS[size]
         days = world.days if until_day is None else min(until_day, world.days)
         return at_prices_of_the_day(simulate(replace(world, days=days), seed, happened), happened)
+
+    def stopped(self, events: pd.DataFrame) -> Flags:
+        """Payments that follow another card's at their terminal too closely; see `Scenario.stopped`."""
+        customer, second, terminal = (
+            events[name].to_numpy(np.int64) for name in ("customer_id", "event_time", "terminal_id")
+        )
+        return _in_a_row(customer, second, terminal, IN_A_ROW_S)
 
 
 FRAUD: Scenario = Fraud()

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, Protocol
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipelines.errors import BadInput
 
@@ -203,6 +205,8 @@ class Prices:
         Where these come from, in words: they are assumptions.
     retraining : float
         Cost of one retraining: the machine, and who looks at the result.
+    unanswered : float
+        Cost of an event that gets no answer, besides what is missed by it.
     """
 
     unit: str
@@ -212,6 +216,7 @@ class Prices:
     false_alarm: float
     meaning: str
     retraining: float = 0.0
+    unanswered: float = 0.0
 
 
 class Scenario(Protocol):
@@ -254,6 +259,8 @@ class Scenario(Protocol):
         What can happen to this world.
     slices : tuple of Slice
         The parts of the events that an evaluation looks at one by one.
+    rule : str
+        What can be had stopped by hand before it reaches a model, as an instruction; empty where nothing can.
     """
 
     name: str
@@ -276,6 +283,7 @@ class Scenario(Protocol):
     prices: Prices
     episodes: tuple[Episode, ...]
     slices: tuple[Slice, ...]
+    rule: str
 
     def length(self, size: Size) -> int:
         """Days that the world of that size lasts; at most `days`."""
@@ -302,6 +310,10 @@ class Scenario(Protocol):
             later than event_time), the columns, and label (int8, 0 or 1). Numbers have fixed decimals,
             so the same size and seed give the same table on every machine.
         """
+        ...
+
+    def stopped(self, events: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which of a day's events, in order of time, `rule` stops: shape (n_events,)."""
         ...
 
 

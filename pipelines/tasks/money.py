@@ -36,16 +36,19 @@ class Bill:
         What wrong alerts cost besides.
     without : float
         The bill with no alert at all: every positive is missed.
+    downtime : float
+        Events that got no answer.
     """
 
     missed: float
     reviews: float
     false_alarms: float
     without: float
+    downtime: float = 0.0
 
     @property
     def total(self) -> float:
-        return self.missed + self.reviews + self.false_alarms
+        return self.missed + self.reviews + self.false_alarms + self.downtime
 
     @property
     def saved(self) -> float:
@@ -53,7 +56,13 @@ class Bill:
         return self.without - self.total
 
 
-def price(prices: Prices, labels: ArrayLike, alerted: ArrayLike, at_stake: ArrayLike | None = None) -> Bill:
+def price(
+    prices: Prices,
+    labels: ArrayLike,
+    alerted: ArrayLike,
+    at_stake: ArrayLike | None = None,
+    unanswered: int = 0,
+) -> Bill:
     """What these decisions cost.
 
     Parameters
@@ -62,6 +71,8 @@ def price(prices: Prices, labels: ArrayLike, alerted: ArrayLike, at_stake: Array
         What was true, and whether an alert was raised.
     at_stake : array, shape (n_events,), optional
         Values of `prices.missed_column`; left out, each event counts as 1.
+    unanswered : int
+        How many of these events got no answer, and so no alert.
 
     Returns
     -------
@@ -84,6 +95,7 @@ def price(prices: Prices, labels: ArrayLike, alerted: ArrayLike, at_stake: Array
         reviews=round(prices.review * int(alert.sum()), 2),
         false_alarms=round(prices.false_alarm * int((alert & ~positive).sum()), 2),
         without=round(prices.missed * float(stake[positive].sum()), 2),
+        downtime=round(prices.unanswered * unanswered, 2),
     )
 
 
