@@ -149,6 +149,43 @@ def register(step: StepFiles, note: str = "") -> dict[str, Any]:
     }
 
 
+def rebuild(workspace: str, model: str, number: int, made_for: str, note: str) -> int:
+    """Make another version of the same model, as when its package is built anew; its number.
+
+    Parameters
+    ----------
+    made_for : str
+        Asked for again for the same, it is the same version.
+
+    Raises
+    ------
+    Missing
+        There is no such version.
+    Unavailable
+        MLflow is not answering.
+    """
+    made = _find(workspace, model, {"made_for": made_for})
+    if made is None:
+        entry = call(workspace, "GET", "model-versions/get", {"name": model, "version": str(number)})
+        entry = entry["model_version"]
+        tags = read_tags(entry) | {"made_for": made_for, "note": note}
+        call(
+            workspace,
+            "POST",
+            "model-versions/create",
+            name=model,
+            source=entry["source"],
+            model_id=entry["source"].rpartition("/")[2],
+            run_id=entry.get("run_id"),
+            description=note,
+            tags=[{"key": key, "value": value} for key, value in tags.items()],
+        )
+        made = _find(workspace, model, {"made_for": made_for})
+    if made is None:
+        raise Missing(f"'{model}' was registered but can't be found again.", "Try again.")
+    return made.number
+
+
 def versions(workspace: str, model: str) -> list[Version]:
     """All versions of a model, newest first; none when nothing was registered yet."""
     try:

@@ -20,6 +20,10 @@ LEAST_VOLUME, MOST_VOLUME = 0.5, 2.0
 MOST_UNKNOWN = 0.05
 # So many labels may be a day late: people send some events by hand, and those never get one.
 MOST_LATE = 0.05
+# Of the alerts of the newest days whose labels are due, at least this part has one.
+LEAST_LABELLED_ALERTS, NEWEST_DAYS, LEAST_ALERTS = 0.5, 3, 10
+
+LABELS_ARRIVE, LABELS_OF_ALERTS = "Labels arrive", "Labels of alerts"
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def check(
         _known_entities(scenario, window),
         *_categories(scenario, window, reference),
         _labels_arrive(scenario, answered, day),
+        _alerts_are_labelled(scenario, answered, day),
     ]
 
 
@@ -150,9 +155,23 @@ def _labels_arrive(scenario: Scenario, answered: pd.DataFrame, day: int) -> Chec
     due = answered[answered["event_time"] < (day - 1 - scenario.label_delay_days) * DAY_S]
     late = float(due["label"].isna().mean()) if len(due) else 0.0
     return Check(
-        "Labels arrive",
+        LABELS_ARRIVE,
         f"{late:.1%} of those that are due are missing" if len(due) else "none is due yet",
         f"at most {MOST_LATE:.0%}",
         late <= MOST_LATE,
         "Without labels nobody knows how good the model is, and retraining learns from a part only.",
+    )
+
+
+def _alerts_are_labelled(scenario: Scenario, answered: pd.DataFrame, day: int) -> Check:
+    until_day = day - 1 - scenario.label_delay_days
+    due = answered[answered["decision"] & answered["day"].between(until_day - NEWEST_DAYS, until_day - 1)]
+    there = float(due["label"].notna().mean()) if len(due) else 1.0
+    enough = len(due) >= LEAST_ALERTS
+    return Check(
+        LABELS_OF_ALERTS,
+        f"{there:.0%} of {len(due)} alerts have one" if enough else "too few alerts are due to tell",
+        f"at least {LEAST_LABELLED_ALERTS:.0%} of those that are due",
+        not enough or there >= LEAST_LABELLED_ALERTS,
+        "A model whose own alerts get no label learns only from what it let pass.",
     )

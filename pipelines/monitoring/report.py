@@ -18,6 +18,7 @@ from pipelines.evaluation import BLOCKED_DAYS
 from pipelines.lifecycle import EVALUATION, Monitor
 from pipelines.monitoring import performance, quality
 from pipelines.monitoring.drift import compare
+from pipelines.monitoring.operations import compare_canary
 from pipelines.monitoring.reference import SCORE, WEEK_DAYS, Reference, find_reference, read_reference
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S, Calendar, Scenario
@@ -38,13 +39,20 @@ def monitor(
     resamples: int = 100,
     seed: int = 1,
     method: str | None = None,
+    operations: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """How the champion stands when `day` begins, with what is known by then.
+
+    Parameters
+    ----------
+    operations : mapping, optional
+        Of the day before, as `operations.measure` says.
 
     Returns
     -------
     dict
-        scenario, day, version, window_days, summary, and quality, drift and performance as `report_on` says.
+        scenario, day, version, window_days, summary, operations, and quality, drift, canary and performance
+        as `report_on` says.
 
     Raises
     ------
@@ -55,7 +63,8 @@ def monitor(
     """
     scenario = find_scenario(scenario) if isinstance(scenario, str) else scenario
     reference = find_reference(workspace, scenario, branch)
-    return _report_with(reference, workspace, scenario, day, branch, window_days, resamples, seed, method)
+    found = _report_with(reference, workspace, scenario, day, branch, window_days, resamples, seed, method)
+    return found | {"operations": None if operations is None else dict(operations)}
 
 
 def monitor_run(
@@ -167,7 +176,8 @@ def report_on(
     dict
         quality: list of checks {name, found, expected, passed, meaning}. drift: reference_days, days, rows,
         columns [{name, kind, method, score, threshold, drifted, alarm_from, alarm}], the largest first, and
-        drifted_share. performance: see `performance.measure`. days: [{day, answers, alerts}].
+        drifted_share. performance: see `performance.measure`. canary: see `operations.compare_canary`.
+        days: [{day, answers, alerts}].
     """
     window = answered[answered["day"] >= day - window_days]
     report: dict[str, Any] = {
@@ -179,6 +189,7 @@ def report_on(
         "days": _by_day(window),
         "quality": [],
         "drift": None,
+        "canary": compare_canary(window),
         "performance": performance.measure(
             scenario, answered, positives, reference, day, window_days, resamples, seed
         ),

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipelines.monitoring import operations, quality
+
 Severity = Literal["bad", "attention"]
 
 # A week of bad luck among the stolen cards looks like decay for some days: of such weeks there is one in
@@ -44,6 +46,30 @@ class Rule:
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
+        Rule(
+            "errors",
+            "Requests get no answer",
+            "bad",
+            "engineer on call",
+            "What is not answered is not decided: it passes unseen, and whoever waits goes elsewhere.",
+            "Read what they are told: it says what was found and what was expected.",
+        ),
+        Rule(
+            "latency",
+            "Answers come too late",
+            "bad",
+            "engineer on call",
+            "An answer that comes after the customer has gone is none.",
+            "Compare the time a model takes with the time that passes: something else may be in the way.",
+        ),
+        Rule(
+            "canary",
+            "The canary alerts out of all proportion",
+            "bad",
+            "data scientist",
+            "It answers a part of the traffic, and what it says of it is no better than chance could be.",
+            "End it first; then find out what is different about it.",
+        ),
         Rule(
             "performance",
             "The model is less right than it was",
@@ -120,10 +146,29 @@ def findings(
                 f"below {worst['alarm_from']:.2f}, which weeks do not reach by themselves",
             )
     failed = [each for each in report.get("quality", []) if not each["passed"]]
-    for rule, names in (("labels", {"Labels arrive"}), ("quality", None)):
-        broken = [each for each in failed if (each["name"] == "Labels arrive") == (names is not None)]
+    of_labels = {quality.LABELS_ARRIVE, quality.LABELS_OF_ALERTS}
+    for rule in ("labels", "quality"):
+        broken = [each for each in failed if (each["name"] in of_labels) == (rule == "labels")]
         if broken:
             found[rule] = (f"{broken[0]['name']}: {broken[0]['found']}", broken[0]["expected"])
+    return found | _of_operations(report)
+
+
+def _of_operations(report: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Which rules the newest day meets for whoever runs the route."""
+    found: dict[str, tuple[str, str]] = {}
+    of_day, canary = report.get("operations"), report.get("canary")
+    if of_day and of_day["lost"] > operations.MOST_LOST * of_day["sent"]:
+        said = f": {of_day['refusals'][0][0]}" if of_day["refusals"] else ""
+        what = f"{of_day['lost']:,} of {of_day['sent']:,} got no answer{said}"
+        found["errors"] = (what, f"at most {operations.MOST_LOST:.0%} a day")
+    if of_day and of_day["slow_ms"] is not None:
+        what = f"of 20 answers one takes {of_day['slow_ms'] / 1000:.1f} s or more"
+        found["latency"] = (what, f"at most {operations.SLOW_MS / 1000:.0f} s")
+    if canary and operations.is_out_of_proportion(canary):
+        mine, its = (100 * canary[f"{of}alerts"] / max(1, canary[f"{of}answers"]) for of in ("", "champion_"))
+        what = f"version {canary['version']} alerts {mine:.0f} of 100, the champion {its:.1f}"
+        found["canary"] = (what, f"at most {operations.OUT_OF_PROPORTION:.0f} times as many")
     return found
 
 

@@ -123,6 +123,23 @@ def read(workspace: Workspace, scenario: str, branch: str | None = None) -> Cloc
     return found[0] if found else None
 
 
+def must_read(workspace: Workspace, scenario: str, branch: str | None = None) -> Clock:
+    """The clock.
+
+    Raises
+    ------
+    Missing
+        No world was begun.
+    """
+    clock = read(workspace, scenario, branch)
+    if clock is None:
+        raise Missing(
+            f"No world of '{scenario}' has been begun in workspace '{workspace.name}'.",
+            "Deploy a version, then let a day pass.",
+        )
+    return clock
+
+
 def clocks(workspace: Workspace) -> list[Clock]:
     """All clocks of a workspace; looking makes no file."""
     with _TABLES.reading(workspace) as connection:
@@ -231,7 +248,7 @@ def advance(workspace: Workspace, scenario: str, days: int, branch: str | None =
             f"WHERE {_OF} AND max(day, target_day) + :days <= :last",
             {"days": days, "last": clock.last_day} | _named(scenario, branch),
         )
-    return _must_read(workspace, scenario, branch)
+    return must_read(workspace, scenario, branch)
 
 
 def pause(workspace: Workspace, scenario: str, branch: str | None = None) -> Clock:
@@ -248,7 +265,7 @@ def pause(workspace: Workspace, scenario: str, branch: str | None = None) -> Clo
             f"UPDATE clocks SET target_day = day, problem = '', hint = '', changed_at = :now WHERE {_OF}",
             _named(scenario, branch),
         )
-    return _must_read(workspace, scenario, branch)
+    return must_read(workspace, scenario, branch)
 
 
 def halt(connection: sqlite3.Connection, clock: Clock) -> None:
@@ -288,6 +305,20 @@ def count_errors(workspace: Workspace, clock: Clock, events: int) -> None:
         )
 
 
+def add_episode(workspace: Workspace, clock: Clock, name: str) -> None:
+    """Let an episode begin on the day that the clock shows; said twice, it is one."""
+    begun = f"{name}@{clock.day}"
+    known = [each for each in clock.episodes.split(",") if each]
+    if begun not in known:
+        # In order of their days: as they are read, so as they are written.
+        episodes = ",".join(sorted([*known, begun], key=lambda each: (int(each.split("@")[1]), each)))
+        with _TABLES.writing(workspace) as connection:
+            connection.execute(
+                f"UPDATE clocks SET episodes = :episodes WHERE {_OF}",
+                {"episodes": episodes} | _named(clock.scenario, clock.branch),
+            )
+
+
 def copy_branch(connection: sqlite3.Connection, scenario: str, source: str, target: str, day: int) -> None:
     """Let branch `target` have the world of `source`, on the morning of that day."""
     begins = dict.fromkeys(("from_day", "day", "target_day"), ":day")
@@ -310,16 +341,6 @@ def _check_same_past(scenario: Scenario, run: ChampionRun, until_day: int, episo
             f"{until_day}, but this world has {', '.join(sorted(happens)) or 'none'}.",
             f"Let episodes begin on day {until_day} or later.",
         )
-
-
-def _must_read(workspace: Workspace, scenario: str, branch: str) -> Clock:
-    clock = read(workspace, scenario, branch)
-    if clock is None:
-        raise Missing(
-            f"No world of '{scenario}' has been begun in workspace '{workspace.name}'.",
-            "Deploy a version, then let a day pass.",
-        )
-    return clock
 
 
 def _named(scenario: str, branch: str) -> dict[str, Any]:

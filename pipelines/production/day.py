@@ -12,12 +12,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pandas as pd
+
 from pipelines import promotion
 from pipelines.errors import FlightdeckError, Missing, Refused, Unavailable
 from pipelines.production import canaries, evening, ledger, policies, traffic
 from pipelines.production import clock as clocks
 from pipelines.production.champion import read_champion
 from pipelines.production.clock import Clock
+from pipelines.production.incidents import acting
+from pipelines.production.sending import send
+from pipelines.production.traffic import Sent
 from pipelines.production.worlds import open_world
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import read_happened
@@ -56,17 +61,24 @@ def play_day(
     """
     scenario = find_scenario(clock.scenario)
     check_champion(workspace, clock)
+    clock = acting.morning(workspace, clock)
     canaries.morning(workspace, clock)
     policies.morning(workspace, clock)
     await_lineup(workspace, clock, loading_s)
     world = open_world(workspace.home, scenario, clock.size, clock.seed, clock.episodes)
-    sent = traffic.play(workspace, clock, world, alive)
+    situation = acting.situation(workspace, clock)
+    sent = traffic.play(workspace, clock, world, alive, situation)
     alive()
-    watched = _watch(workspace, clock)
+    watched = _watch(workspace, clock, sent)
     alive()
+
+    def outcomes(day: int) -> pd.DataFrame:
+        upstream = situation.source_faults()
+        return send(scenario, world.day(day), day, upstream, clock.seed).outcomes
+
     # Read again: what was sent in vain has been counted meanwhile.
     now = clocks.read(workspace, clock.scenario, clock.branch) or clock
-    day = ledger.enter(workspace, now, sent, watched)
+    day = ledger.enter(workspace, now, sent, watched, outcomes)
     clocks.pass_day(workspace, clock)
     return day
 
@@ -97,10 +109,10 @@ def await_lineup(workspace: Workspace, clock: Clock, loading_s: float = LOADING_
         time.sleep(LOOK_S)
 
 
-def _watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any] | None:
+def _watch(workspace: Workspace, clock: Clock, sent: Sent) -> Mapping[str, Any] | None:
     """What monitoring says; without anything to compare with, or by a defect, a day is left unwatched."""
     try:
-        return evening.watch(workspace, clock)
+        return evening.watch(workspace, clock, sent)
     except Missing as error:
         log.warning("day %d of %s in '%s': %s", clock.day, clock.scenario, workspace.name, error)
         return None

@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.monitoring import alerts, diary, report
+from pipelines.monitoring import alerts, diary, operations, report
 from pipelines.production.clock import Clock
+from pipelines.production.traffic import Sent
 from pipelines.scenarios import find_scenario
 from pipelines.workspace import Workspace
 
 METRIC = "average_precision"
 
 
-def watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any]:
+def watch(workspace: Workspace, clock: Clock, sent: Sent) -> Mapping[str, Any]:
     """Hold the days up to the one that the clock shows against the reference, and keep what was found.
 
     Watched again, it is the same.
+
+    Parameters
+    ----------
+    sent : Sent
+        What the day sent.
 
     Returns
     -------
@@ -30,7 +36,16 @@ def watch(workspace: Workspace, clock: Clock) -> Mapping[str, Any]:
     """
     # In the evening the next day is about to begin.
     day, scenario = clock.day + 1, find_scenario(clock.scenario)
-    found: dict[str, Any] = report.monitor(workspace, scenario, day, branch=clock.branch)
+    of_day = operations.measure(
+        workspace,
+        scenario,
+        clock.branch,
+        clock.day,
+        sent=sent.events,
+        lost=sent.lost,
+        refusals=sent.refusals,
+    )
+    found: dict[str, Any] = report.monitor(workspace, scenario, day, branch=clock.branch, operations=of_day)
     diary.keep(workspace, clock.scenario, clock.branch, found)
     alerts.update(workspace, clock.scenario, clock.branch, found)
     opened = [

@@ -1,20 +1,21 @@
 """The ledger: what each day of production was and cost, against having no model.
 
-Comes in: a day that was played, and what monitoring said of it. Goes out: one row a day. A day is priced
-once the outcomes of all its events are known; until then its cost is unknown, and is not guessed.
+Comes in: a day that was played, and what monitoring said of it. Goes out: one row a day. These are the books:
+a day is priced once its outcomes have come to light, by what is true, whoever was told of it meanwhile; until
+then its cost is unknown, and is not guessed.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from pipelines import branches
 from pipelines.production import pricing
@@ -22,6 +23,7 @@ from pipelines.production.clock import Clock
 from pipelines.production.traffic import Sent
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S, Scenario
+from pipelines.serving.open_inference import FIRST_COPIED_ID, FIRST_GIVEN_ID
 from pipelines.serving.rollout import ANSWERING
 from pipelines.tasks.money import Bill, price
 from pipelines.workspace import Tables, Workspace
@@ -52,11 +54,17 @@ CREATE TABLE IF NOT EXISTS ledger (
     false_alarms REAL,
     without REAL,
     right INTEGER,
+    lost INTEGER NOT NULL DEFAULT 0,
+    downtime REAL,
     PRIMARY KEY (scenario, branch, world, day)
 );
 """,
     "ledger",
+    added=(("ledger", "lost", "INTEGER NOT NULL DEFAULT 0"), ("ledger", "downtime", "REAL")),
 )
+
+# What is true of a day's events: event_id, label and stake of each.
+Outcomes = Callable[[int], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,8 @@ class Day:
         Of the flagged events, those that turned out to be positive; None until every outcome is known.
     bill : Bill or None
         What the day's decisions cost; None until every outcome is known.
+    lost : int
+        Events that never got an answer.
     """
 
     day: int
@@ -98,6 +108,7 @@ class Day:
     metric: Mapping[str, Any] | None
     right: int | None
     bill: Bill | None
+    lost: int = 0
 
 
 def days(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Day]:
@@ -123,8 +134,9 @@ def enter(
     clock: Clock,
     sent: Sent,
     watched: Mapping[str, Any] | None = None,
+    outcomes: Outcomes | None = None,
 ) -> Day:
-    """Write the row of the day that the clock shows, and price the days whose labels are all here now.
+    """Write the row of the day that the clock shows, and price the days whose outcomes are known now.
 
     Entered again, the row is the same.
 
@@ -134,6 +146,8 @@ def enter(
         Which events were the day's; what was sent by hand is not in the ledger.
     watched : mapping, optional
         What monitoring said: drifted, alerts, metric.
+    outcomes : callable, optional
+        What is true of the events that were sent on a day; without it nothing is priced.
     """
     named = _named(clock) | {"day": clock.day, "first": sent.first_event, "last": sent.last_event}
     with _TABLES.writing(workspace) as connection:
@@ -149,6 +163,7 @@ def enter(
             "p95_ms": p95,
             "flagged": sum(row["decision"] for row in answered),
             "labels": sent.labels,
+            "lost": sent.lost,
             "versions": ",".join(map(str, sorted({row["version"] for row in answered}))),
             "drifted": watched.get("drifted"),
             "alerts": watched.get("alerts"),
@@ -156,12 +171,14 @@ def enter(
         }
         connection.execute(
             "INSERT OR REPLACE INTO ledger (scenario, branch, world, day, first_event, last_event, requests, "
-            "errors, p50_ms, p95_ms, flagged, labels, versions, drifted, alerts, metric) VALUES (:scenario, "
+            "errors, p50_ms, p95_ms, flagged, labels, versions, drifted, alerts, metric, lost) VALUES "
+            "(:scenario, "
             ":branch, :world, :day, :first, :last, :requests, :errors, :p50_ms, :p95_ms, :flagged, :labels, "
-            ":versions, :drifted, :alerts, :metric)",
+            ":versions, :drifted, :alerts, :metric, :lost)",
             named,
         )
-        _price_days(connection, clock)
+        if outcomes is not None:
+            _price_days(connection, clock, outcomes)
         query = f"SELECT * FROM ledger WHERE {_OF_WORLD} AND day = :day"
         return _day(connection.execute(query, _named(clock) | {"day": clock.day}).fetchone())
 
@@ -186,13 +203,13 @@ def total(scenario: Scenario, days: Sequence[Day]) -> dict[str, Any]:
     Returns
     -------
     dict
-        unit, priced_days, unknown_days, and missed, reviews, false_alarms, without, total, saved of the
-        priced days, in the scenario's unit.
+        unit, priced_days, unknown_days, and missed, reviews, false_alarms, downtime, without, total, saved
+        of the priced days, in the scenario's unit.
     """
     bills = [day.bill for day in days if day.bill is not None]
     parts = {
         name: round(sum(getattr(bill, name) for bill in bills), 2)
-        for name in ("missed", "reviews", "false_alarms", "without", "total", "saved")
+        for name in ("missed", "reviews", "false_alarms", "downtime", "without", "total", "saved")
     }
     return {
         "unit": scenario.prices.unit,
@@ -237,53 +254,38 @@ def _answered(connection: sqlite3.Connection, named: Mapping[str, Any]) -> list[
     """Decision, wait and version of the day's answers; the log may have no answer at all yet."""
     if not _has_log(connection):
         return []
-    query = f"SELECT decision, latency_ms, version FROM predictions WHERE {_OF_EVENTS}"
+    query = f"SELECT event_id, decision, latency_ms, version FROM predictions WHERE {_OF_EVENTS}"
     return connection.execute(query, named).fetchall()
 
 
-def _price_days(connection: sqlite3.Connection, clock: Clock) -> None:
-    """Price the days of which every outcome is known now."""
-    if not _has_log(connection):
-        return
+def _price_days(connection: sqlite3.Connection, clock: Clock, outcomes: Outcomes) -> None:
+    """Price the days of which every outcome has come to light by now."""
     scenario = find_scenario(clock.scenario)
     query = (
-        f"SELECT day, first_event, last_event, requests FROM ledger WHERE {_OF_WORLD} AND without IS NULL "
+        f"SELECT day, first_event, last_event FROM ledger WHERE {_OF_WORLD} AND without IS NULL "
         "AND day <= :newest ORDER BY day"
     )
-    waiting = connection.execute(
-        query, _named(clock) | {"newest": clock.day - scenario.label_delay_days}
-    ).fetchall()
-    for row in waiting:
+    newest = clock.day - scenario.label_delay_days
+    for row in connection.execute(query, _named(clock) | {"newest": newest}).fetchall():
         named = _named(clock) | {"day": row["day"], "first": row["first_event"], "last": row["last_event"]}
-        labels, flagged, at_stake = _outcomes(connection, scenario, named)
-        if len(labels) < row["requests"]:
-            continue
-        bill = price(scenario.prices, labels, flagged, at_stake)
+        answered = {each["event_id"]: each["decision"] for each in _answered(connection, named)}
+        true = outcomes(row["day"])
+        decided = true["event_id"].map(answered)
+        flagged, labels = decided.fillna(0).to_numpy(np.int64), true["label"].to_numpy(np.int64)
+        unanswered = int(decided.isna().sum())
+        bill = price(scenario.prices, labels, flagged, true["stake"].to_numpy(np.float64), unanswered)
         connection.execute(
             "UPDATE ledger SET missed = :missed, reviews = :reviews, false_alarms = :false_alarms, "
-            f"without = :without, right = :right WHERE {_OF_WORLD} AND day = :day",
+            f"without = :without, downtime = :downtime, right = :right WHERE {_OF_WORLD} AND day = :day",
             named | vars(bill) | {"right": int((flagged & labels).sum())},
         )
-
-
-def _outcomes(
-    connection: sqlite3.Connection, scenario: Scenario, named: Mapping[str, Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64] | None]:
-    """Label, decision and what is at stake of the day's events whose label is known."""
-    column = scenario.prices.missed_column
-    rows = connection.execute(
-        "SELECT label, decision, json_extract(event, :path) FROM predictions JOIN feedback "
-        f"USING (scenario, branch, world, event_id) WHERE {_OF_EVENTS}",
-        {**named, "path": f"$.{column}" if column else "$"},
-    ).fetchall()
-    labels, flagged = (np.array([row[place] for row in rows], dtype=np.int64) for place in (0, 1))
-    return labels, flagged, np.array([row[2] for row in rows], dtype=np.float64) if column else None
 
 
 def _day(row: sqlite3.Row) -> Day:
     bill = None
     if row["without"] is not None:
-        bill = Bill(row["missed"], row["reviews"], row["false_alarms"], row["without"])
+        parts = (row[name] or 0.0 for name in ("missed", "reviews", "false_alarms", "without", "downtime"))
+        bill = Bill(*parts)
     return Day(
         **{name: row[name] for name in _PLAIN},
         versions=tuple(int(each) for each in row["versions"].split(",") if each),
@@ -296,12 +298,17 @@ def _named(clock: Clock) -> dict[str, Any]:
     return {"scenario": clock.scenario, "branch": clock.branch, "world": clock.world}
 
 
-_PRICED = ("missed", "reviews", "false_alarms", "without", "right")
-_PLAIN = ("day", "requests", "errors", "p50_ms", "p95_ms", "flagged", "labels", "drifted", "alerts", "right")
+_PRICED = ("missed", "reviews", "false_alarms", "without", "downtime", "right")
+_PLAIN = (
+    *("day", "requests", "errors", "p50_ms", "p95_ms", "flagged", "labels", "drifted", "alerts", "right"),
+    "lost",
+)
 _OF_WORLD = "scenario = :scenario AND branch = :branch AND world = :world"
-# Ids find them by the log's index; the day leaves out what was sent by hand under an id among them.
+# The world's own events and what a source sent besides; the day leaves out what was sent by hand under an id
+# among them.
 _OF_EVENTS = (
-    f"{_OF_WORLD} AND event_id BETWEEN :first AND :last AND day = :day "
+    f"{_OF_WORLD} AND day = :day AND (event_id BETWEEN :first AND :last "
+    f"OR event_id BETWEEN {FIRST_COPIED_ID} AND {FIRST_GIVEN_ID - 1}) "
     f"AND route IN ({', '.join(repr(route) for route in sorted(ANSWERING))})"
 )
 

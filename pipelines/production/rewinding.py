@@ -16,8 +16,10 @@ from pipelines.monitoring import alerts, diary
 from pipelines.production import canaries, ledger, policies
 from pipelines.production import clock as clocks
 from pipelines.production.clock import Clock
+from pipelines.production.incidents import records
 from pipelines.scenarios import find_scenario
-from pipelines.serving import prediction_log
+from pipelines.scenarios.scenario import DAY_S
+from pipelines.serving import corrections, faults, prediction_log
 from pipelines.workspace import Workspace
 
 # So many lines of time of one world can be told apart in one plot.
@@ -55,6 +57,9 @@ def rewind(workspace: Workspace, scenario: str, day: int, title: str = "") -> Br
         of_branch = (scenario, clock.branch, made.name)
         clocks.copy_branch(connection, *of_branch, day)
         promotion.copy_branch(connection, *of_branch, decided_before)
+        records.copy_branch(connection, *of_branch, day)
+        faults.copy_branch(connection, *of_branch, day * DAY_S)
+        corrections.copy_branch(connection, *of_branch, day)
         policies.copy_branch(connection, *of_branch, day)
         canaries.copy_branch(connection, *of_branch, day)
         prediction_log.copy_branch(connection, *of_branch, day)

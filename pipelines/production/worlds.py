@@ -29,10 +29,9 @@ class World:
 
     path: Path
 
-    def events(self, day: int) -> pd.DataFrame:
-        """What happens on that day, without its outcomes, in order of time."""
-        rows = self._rows("event_time", day * DAY_S, (day + 1) * DAY_S - 1, None)
-        return rows.drop(columns=["label", "label_time"])
+    def day(self, day: int) -> pd.DataFrame:
+        """What happens on that day, with its outcomes, in order of time."""
+        return self._rows("event_time", day * DAY_S, (day + 1) * DAY_S - 1, None)
 
     def labels(self, after_s: int, until_s: int) -> pd.DataFrame:
         """Labels that become known after `after_s` and up to `until_s`, in that order.

@@ -140,6 +140,40 @@ def read_positives(
     return pd.DataFrame({entity: columns[0], "label_time": np.array(columns[1], dtype=np.int64)})
 
 
+def decisions_of(workspace: Workspace, stream: Stream, event_ids: Sequence[int]) -> dict[int, bool]:
+    """Whether an alert was raised on each of these events; those that nobody answered are left out.
+
+    Raises
+    ------
+    Unavailable
+        The database can't be read.
+    """
+    query = (
+        "SELECT event_id, decision FROM predictions WHERE scenario = :scenario AND branch = :branch "
+        "AND world = :world AND route IN ('champion', 'canary') "
+        "AND event_id IN (SELECT value FROM json_each(:ids))"
+    )
+    found = _select(workspace, query, {"ids": json.dumps(list(event_ids)), **vars(stream)})
+    return {int(event_id): bool(decision) for event_id, decision in found}
+
+
+def waits_of(workspace: Workspace, scenario: str, branch: str, day: int) -> list[float]:
+    """How long each answer of that day took, in milliseconds, the shortest first.
+
+    Raises
+    ------
+    Unavailable
+        The database can't be read.
+    """
+    query = (
+        "SELECT latency_ms FROM predictions WHERE scenario = :scenario AND branch = :branch AND world = "
+        "(SELECT world FROM predictions WHERE scenario = :scenario AND branch = :branch "
+        "ORDER BY seq DESC LIMIT 1) AND day = :day AND route IN ('champion', 'canary')"
+    )
+    values = {"scenario": scenario, "branch": branch, "day": day}
+    return sorted(row[0] for row in _select(workspace, query, values))
+
+
 def label_of(workspace: Workspace, stream: Stream, event_id: int) -> tuple[int, int] | None:
     """What turned out to be true of one event, and when that was known (seconds since day 0); None before.
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipelines.production import ledger
@@ -52,20 +53,28 @@ def outcomes(predictions: list[Prediction]) -> list[Label]:
     ]
 
 
+def true_of(_day: int) -> pd.DataFrame:
+    """What is true of the five payments."""
+    amounts, _, frauds = zip(*PAYMENTS, strict=True)
+    return pd.DataFrame({"event_id": range(5), "label": frauds, "stake": amounts})
+
+
 def log(workspace: Workspace, predictions: list[Prediction], labels: list[Label] = []) -> None:  # noqa: B006
     kept = PredictionLog(workspace)
     kept.write(predictions, labels)
     kept.close()
 
 
-def test_a_day_is_counted_and_its_cost_is_unknown_until_every_label_is_here(workspace: Workspace) -> None:
+def test_a_day_is_counted_and_its_cost_is_unknown_until_its_outcomes_come_to_light(
+    workspace: Workspace,
+) -> None:
     # given a day of five payments, three of which have labels
     made = answers(60)
     log(workspace, [*made, *answers(60, version=2, route="shadow")], outcomes(made)[:3])
 
-    # when its row is written a week later too
-    day = ledger.enter(workspace, replace(CLOCK, errors=4), Sent(0, 4, 5, 3))
-    ledger.enter(workspace, replace(CLOCK, day=67), Sent(5, 4, 0, 0))
+    # when its row is written, and that of the sixth day after it
+    day = ledger.enter(workspace, replace(CLOCK, errors=4), Sent(0, 4, 5, 3), outcomes=true_of)
+    ledger.enter(workspace, replace(CLOCK, day=66), Sent(5, 4, 0, 0), outcomes=true_of)
 
     # then it is counted, and not priced
     assert (day.day, day.requests, day.errors, day.flagged, day.labels) == (60, 5, 4, 2, 3)
@@ -73,13 +82,40 @@ def test_a_day_is_counted_and_its_cost_is_unknown_until_every_label_is_here(work
     assert day.versions == (1,)
     assert [each.bill for each in ledger.days(workspace, "fraud")] == [None, None]
 
+    # until the seventh day has passed: whether the model was told of them or not
+    ledger.enter(workspace, replace(CLOCK, day=67), Sent(5, 4, 0, 0), outcomes=true_of)
+    assert [each.bill is not None for each in ledger.days(workspace, "fraud")] == [True, False, False]
+
+
+def test_what_got_no_answer_is_missed_and_costs_besides(workspace: Workspace) -> None:
+    # given a day on which the fraud of 80, and an honest payment, got no answer
+    log(workspace, [each for each in answers(60) if each.event_id not in (1, 4)])
+    day = ledger.enter(workspace, CLOCK, Sent(0, 4, 5, 0, lost=2), outcomes=true_of)
+    ledger.enter(workspace, replace(CLOCK, day=67), Sent(5, 4, 0, 0), outcomes=true_of)
+
+    # then both frauds are missed, and each payment without an answer costs half a euro
+    assert (day.requests, day.lost) == (3, 2)
+    bill = ledger.days(workspace, "fraud")[0].bill
+    assert bill is not None
+    assert (bill.missed, bill.downtime, bill.without) == (130.0, 1.0, 130.0)
+    assert bill.saved == -1.0 - 4.0 - 10.0
+
+
+def test_a_ledger_of_before_downtime_was_counted_is_read(workspace: Workspace) -> None:
+    log(workspace, answers(60))
+    ledger.enter(workspace, CLOCK, Sent(0, 4, 5, 0))
+    with workspace.connect() as connection:
+        for column in ("lost", "downtime"):
+            connection.execute(f"ALTER TABLE ledger DROP COLUMN {column}")
+    assert ledger.days(workspace, "fraud")[0].lost == 0
+
 
 def test_a_day_costs_what_a_hand_computes(workspace: Workspace) -> None:
     # given a day of which every label has come
     made = answers(60)
     log(workspace, made, outcomes(made))
     ledger.enter(workspace, CLOCK, Sent(0, 4, 5, 0))
-    ledger.enter(workspace, replace(CLOCK, day=67), Sent(5, 4, 0, 5))
+    ledger.enter(workspace, replace(CLOCK, day=67), Sent(5, 4, 0, 5), outcomes=true_of)
 
     # then: 50 missed, two reviews at 4, one wrong alert at 10; without a model 50 + 80
     bill = ledger.days(workspace, "fraud")[0].bill
@@ -95,6 +131,7 @@ def test_a_day_costs_what_a_hand_computes(workspace: Workspace) -> None:
         "missed": 50.0,
         "reviews": 8.0,
         "false_alarms": 10.0,
+        "downtime": 0.0,
         "without": 130.0,
         "total": 68.0,
         "saved": 62.0,
@@ -164,7 +201,12 @@ def test_a_world_without_amounts_is_priced_by_the_case(workspace: Workspace, nam
     ]
     log(workspace, made, labels)
     ledger.enter(workspace, clock, Sent(0, 4, 5, 0))
-    ledger.enter(workspace, replace(clock, day=63), Sent(5, 4, 0, 5))
+    ledger.enter(
+        workspace,
+        replace(clock, day=63),
+        Sent(5, 4, 0, 5),
+        outcomes=lambda day: true_of(day).assign(stake=1.0),
+    )
 
     # then: 100 missed, two looks at 1, one false alarm at 4; without a model 200
     bill = ledger.days(workspace, name)[0].bill

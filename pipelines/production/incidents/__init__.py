@@ -1,0 +1,1 @@
+"""Incidents: what goes wrong in production with a hidden cause, to be noticed, ended and understood."""
