@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipelines.commands import keeping, simulation, tracing
+from pipelines.commands import incidents, keeping, simulation, tracing
 from pipelines.commands.answer import AsJson, InWorkspace, RunId, ScenarioName
 from pipelines.commands.answer import ignore as _ignore
 from pipelines.commands.answer import say as _print
@@ -329,6 +329,7 @@ for _command in (
     simulation.branches,
 ):
     cli.command()(_command)
+cli.add_typer(incidents.incident, name="incident")
 cli.command()(tracing.lineage)
 
 

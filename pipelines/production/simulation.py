@@ -20,8 +20,9 @@ from pipelines.production import clock as clocks
 from pipelines.production import ledger, policies
 from pipelines.production.champion import champion_of_run
 from pipelines.production.clock import Clock
+from pipelines.production.incidents import library, records, solving
 from pipelines.scenarios import find_scenario
-from pipelines.scenarios.scenario import read_happened
+from pipelines.scenarios.scenario import Begun, read_happened
 from pipelines.workspace import Workspace
 
 LOOK_S = 0.1
@@ -82,14 +83,17 @@ def simulate(
     Unavailable
         A day could not be played.
     """
-    happens = check_asked(scenario, policy, episodes)
-    clock = clocks.read(workspace, scenario) or _make(workspace, scenario, days, seed, happens, params, tell)
-    if clock.seed != seed or (happens and clock.episodes != happens):
+    asked = check_asked(scenario, policy, episodes)
+    begun = clocks.read(workspace, scenario)
+    clock = begun or _make(workspace, scenario, days, seed, asked.episodes, params, tell)
+    if clock.seed != seed or (begun is not None and asked.episodes and clock.episodes != asked.episodes):
         raise Refused(
             f"Workspace '{workspace.name}' plays the {clocks.describe(clock)} of {scenario}, "
             "and another was asked for.",
             "Simulate in a workspace of its own: --workspace NAME",
         )
+    for each in asked.incidents:
+        _inject(workspace, clock, each)
     if policy is not None:
         policies.choose(workspace, clock, policy)
     first_day = clock.day
@@ -100,22 +104,58 @@ def simulate(
     return Simulated(clock, played, seconds)
 
 
-def check_asked(scenario: str, policy: str | None, episodes: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class Asked:
+    """What is to happen to the world.
+
+    Attributes
+    ----------
+    episodes : str
+        As a clock keeps them.
+    incidents : tuple of Begun
+        The other incidents, each with its day.
+    """
+
+    episodes: str
+    incidents: tuple[Begun, ...]
+
+
+def check_asked(scenario: str, policy: str | None, happens: Sequence[str]) -> Asked:
     """Refuse what can't be simulated; cheap, so that it is said before anything starts.
 
-    Returns
-    -------
-    str
-        The episodes, as a clock keeps them.
+    Parameters
+    ----------
+    happens : sequence of str
+        Incidents, episodes of the world among them, as NAME@DAY.
 
     Raises
     ------
     BadInput
-        There is no such scenario, policy or episode.
+        There is no such scenario, policy or incident.
     """
     if policy is not None:
         policies.find_policy(policy)
-    return ",".join(map(str, read_happened(find_scenario(scenario), ",".join(episodes))))
+    world = find_scenario(scenario)
+    known = {each.name for each in world.episodes}
+    parts = [part.strip() for text in happens for part in text.split(",")]
+    broken = [part for part in parts if part and part.partition("@")[0] not in known]
+    episodes = ",".join(part for part in parts if part not in broken)
+    incidents = []
+    for part in broken:
+        name, _, day = part.partition("@")
+        definition = library.find(world, name)
+        if not (day.isascii() and day.isdigit() and len(day) < 5):
+            raise BadInput(f"'{part[:40]}' names no day.", "Write NAME@DAY: on whose morning it begins.")
+        incidents.append(Begun(definition.name, int(day)))
+    return Asked(",".join(map(str, read_happened(world, episodes))), tuple(incidents))
+
+
+def _inject(workspace: Workspace, clock: Clock, asked: Begun) -> None:
+    """Let it begin on its day; asked for again, it is the same."""
+    there = records.of_branch(workspace, clock.scenario, clock.branch)
+    if not any((each.name, each.begins) == (asked.name, asked.day) for each in there):
+        solving.check_day(clock, asked.day, asked.name)
+        records.add(workspace, clock.scenario, clock.branch, asked.name, asked.day)
 
 
 def as_json(workspace: Workspace, simulated: Simulated) -> dict[str, Any]:
