@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 import small_model
+from world_samples import begun
 
 from pipelines import events, promotion
+from pipelines.production import clock as clocks
+from pipelines.production.incidents import records
 from pipelines.run import create_run
 from pipelines.settings import REPOSITORY
-from pipelines.workspace import Workspace
+from pipelines.workspace import Home, Workspace
 
 pytestmark = pytest.mark.xdist_group("command_line")
 
@@ -50,6 +53,7 @@ def test_every_command_of_the_contract_is_there_and_explains_itself() -> None:
         "simulate",
         "rewind",
         "branches",
+        "incident",
         "lineage",
         "drift",
         "reset",
@@ -81,8 +85,11 @@ def test_every_command_of_the_contract_is_there_and_explains_itself() -> None:
         (("rewind", "fraud", "--day", "3"), "so there is no past", 1),
         (("branches", "nope"), "no scenario 'nope'", 2),
         (("branches", "fraud", "--switch", "x"), "no branch 'x'", 1),
-        (("simulate", "fraud", "--days", "3", "--incident", "flood@70"), "no episode of fraud", 2),
+        (("simulate", "fraud", "--days", "3", "--incident", "flood@70"), "no incident 'flood' in fraud", 2),
         (("simulate", "fraud", "--days", "3", "--incident", "inflation"), "no episode of fraud", 2),
+        (("simulate", "fraud", "--days", "3", "--incident", "skew"), "'skew' names no day", 2),
+        (("incident", "inject", "fraud", "flood"), "No world of 'fraud'", 1),
+        (("incident", "report", "fraud"), "No case is closed yet", 1),
         (("simulate", "fraud", "--days", "3", "--set", "train.max_depth=99"), "train.max_depth is '99'", 2),
     ],
 )
@@ -200,3 +207,43 @@ def test_reset_refuses_while_a_run_has_not_ended(workspace: Workspace) -> None:
     assert done.returncode == 1
     assert run.run_id in done.stderr
     assert workspace.run_ids() == [run.run_id]
+
+
+def test_an_incident_is_solved_on_the_command_line(home: Home, tmp_path: Path) -> None:
+    # given a world in which something goes wrong on the next morning
+    workspace = begun(home.root, 1)
+    clocks.pause(workspace, "fraud")
+    of = ("fraud", "--workspace", workspace.name, "--json")
+    made = json.loads(call("incident", "inject", "fraud", "skew", *of[1:]).stdout)
+    assert (made["name"], made["begins"]) == ("skew", 60)
+    drilled = call("incident", "drill", *of, "--seed", "1")
+    assert drilled.returncode == 1
+    assert "on its way" in json.loads(drilled.stdout)["error"]
+    (waiting,) = records.of_branch(workspace, "fraud")
+    with records.TABLES.writing(workspace) as connection:
+        records.mark_begun(connection, waiting, 60, {})
+    clocks.pass_day(workspace, clocks.must_read(workspace, "fraud"))
+
+    # when it is declared and looked into, then nothing gives it away before the end
+    case = json.loads(call("incident", "declare", *of).stdout)["case"]
+    assert (case["name"], case["begins"], case["score"]) == (None, None, None)
+    assert call("incident", "diagnose", *of).returncode == 1
+    said = json.loads(
+        call("incident", "diagnose", *of, "--hypothesis", "Means are zero, amounts are not.").stdout
+    )
+    assert said["case"]["hypothesis"] == "Means are zero, amounts are not."
+    assert json.loads(call("incident", "pull", *of[:1], "features_back", *of[1:]).stdout)["done"]
+    refused = call("incident", "close", *of)
+    assert (refused.returncode, json.loads(refused.stdout)["error"]) == (1, "No cause is named yet.")
+    assert call("incident", "diagnose", *of, "--cause", "nothing").returncode == 2
+
+    # and closed, it is told and written
+    closed = json.loads(call("incident", "close", *of, "--give-up").stdout)["case"]
+    assert (closed["name"], closed["begins"], closed["ended"]) == ("skew", 60, 61)
+    report = tmp_path / "report.md"
+    assert call("incident", "report", *of[:3], "--out", str(report)).returncode == 0
+    assert report.read_text().startswith("# Features are computed otherwise than in training")
+    (listed,) = json.loads(call("incident", "list", *of).stdout)["cases"]
+    assert listed["score"] == closed["score"]
+    library = json.loads(call("incident", "list", *of, "--library").stdout)["library"]
+    assert len(library) >= 17

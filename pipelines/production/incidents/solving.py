@@ -144,7 +144,7 @@ def cases(workspace: Workspace, scenario: str) -> list[Case]:
             # Alarms without a cause count against the next case; so do levers pulled while it ran unnoticed.
             begins = there[made.incident].begins
             by_key[made.incident] = [
-                each for each in before if each.move == "false alarm" or each.day >= begins
+                each for each in before if each.move == "false alarm" or each.day > begins
             ]
             before = []
         by_key.setdefault(made.incident, []).append(made)
