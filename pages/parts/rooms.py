@@ -15,9 +15,10 @@ HOME, FOUNDATIONS, DATA, TRAIN, EVALUATE, REGISTRY, DEPLOY = (
     "registry",
     "deploy",
 )
-PRODUCTION, MONITOR, POLICIES, NOTEBOOKS, HISTORY, WORKSPACE = (
+PRODUCTION, MONITOR, INCIDENTS, POLICIES, NOTEBOOKS, HISTORY, WORKSPACE = (
     "production",
     "monitor",
+    "incidents",
     "policies",
     "notebooks",
     "history",
@@ -54,6 +55,7 @@ ROOMS: tuple[Place, ...] = (
     Place(DEPLOY, "Deploy", "rocket_launch"),
     Place(PRODUCTION, "Production", "cell_tower"),
     Place(MONITOR, "Monitor", "monitoring"),
+    Place(INCIDENTS, "Incidents", "emergency_home"),
     Place(POLICIES, "Policy lab", "science"),
     Place(NOTEBOOKS, "Notebooks", "menu_book"),
     Place(HISTORY, "History", "history"),

@@ -123,9 +123,18 @@ def update(workspace: Workspace, scenario: str, branch: str, report: Mapping[str
 
 
 def open_alerts(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Alert]:
-    """Alerts that are not resolved: the worst first, then the newest."""
+    """Alerts that are not resolved: the worst first, then the newest, then in the order of the rules."""
     living = [each for each in all_alerts(workspace, scenario, branch) if each.state != "resolved"]
-    return sorted(living, key=lambda each: (each.state != "open", each.severity != "bad", -each.opened))
+    order = {rule: place for place, rule in enumerate(RULES)}
+    return sorted(
+        living,
+        key=lambda each: (
+            each.state != "open",
+            each.severity != "bad",
+            -each.opened,
+            order.get(each.rule, len(order)),
+        ),
+    )
 
 
 def all_alerts(workspace: Workspace, scenario: str, branch: str | None = None) -> list[Alert]:

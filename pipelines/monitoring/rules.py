@@ -159,7 +159,7 @@ def _of_operations(report: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     of_day, canary = report.get("operations"), report.get("canary")
     if of_day and of_day["lost"] > operations.MOST_LOST * of_day["sent"]:
-        said = f": {of_day['refusals'][0][0]}" if of_day["refusals"] else ""
+        said = f": {of_day['refusals'][0][0].rstrip('.')}" if of_day["refusals"] else ""
         what = f"{of_day['lost']:,} of {of_day['sent']:,} got no answer{said}"
         found["errors"] = (what, f"at most {operations.MOST_LOST:.0%} a day")
     if of_day and of_day["slow_ms"] is not None:

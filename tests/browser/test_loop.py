@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 import real_flightdeck
-import screenshots
 from playwright.sync_api import Page, expect
+from visitor import PAGE_MS, RUN_MS, Visitor
 
 from pages.parts import rooms
 from pipelines import promotion
 from pipelines.monitoring import alerts, diary
-from pipelines.production import clock as clocks
 from pipelines.production import ledger
 from pipelines.run import read_params
-from pipelines.settings import REPOSITORY, Settings
-from pipelines.workspace import Workspace, open_home
+from pipelines.settings import Settings
 
 # One home for both worlds, and so one process that runs them.
 pytestmark = [
@@ -31,72 +28,10 @@ pytestmark = [
     pytest.mark.xdist_group("loop"),
 ]
 
-PICTURES = REPOSITORY / "test-results"
-PAGE_MS, RUN_MS = 30_000, 240_000
-DAY_MS = 6_000  # At most, on a machine that tests share; 0.4 s on one that is quiet.
 # Seven days of labels are known before prices double; a month on the model has met nothing else.
 EPISODE_DAY, EPISODES = 75, "inflation@75"
-WITHOUT_ICONS = """shown => {
-    const copy = shown.cloneNode(true);
-    copy.querySelectorAll("[data-testid=stIconMaterial]").forEach(icon => icon.remove());
-    return copy.textContent;
-}"""
 # Rooms that are about everything in the workspace.
 OF_ALL = (rooms.HISTORY, rooms.WORKSPACE)
-
-
-@dataclass(frozen=True)
-class Visitor:
-    """Somebody who only looks and clicks, and whose workspace can be looked into beside that."""
-
-    page: Page
-    settings: Settings
-    scenario: str
-
-    @property
-    def workspace(self) -> Workspace:
-        return Workspace(open_home(self.settings), "me")
-
-    @property
-    def main(self) -> str:
-        """What the room says; an icon's text is its name."""
-        return str(self.page.get_by_test_id("stMain").evaluate(WITHOUT_ICONS))
-
-    def enter(self, room: str) -> None:
-        """Go to a room by the sidebar."""
-        self.page.get_by_test_id("stSidebar").get_by_role("link", name=room, exact=True).click()
-        screenshots.settle(self.page)
-
-    def press(self, button: str) -> None:
-        self.page.get_by_test_id("stMain").get_by_role("button", name=button).first.click()
-
-    def title(self, says: str, timeout_ms: int = PAGE_MS) -> re.Match[str]:
-        """Wait until the room's title says that."""
-        expect(self.page.locator("h1")).to_have_text(re.compile(says), timeout=timeout_ms)
-        found = re.search(says, self.page.locator("h1").inner_text())
-        assert found
-        return found
-
-    def sees(self, words: str, timeout_ms: int = PAGE_MS) -> None:
-        expect(self.page.get_by_test_id("stMain")).to_contain_text(
-            re.compile(words, re.DOTALL), timeout=timeout_ms
-        )
-
-    def play(self, button: str, until_day: int) -> None:
-        """Let time pass by the time bar, and wait until its day is reached."""
-        begun = clocks.today(self.workspace, self.scenario) or until_day - 30
-        self.press(button)
-        bar = self.page.locator("[data-testid=stMain]").get_by_text(re.compile(rf"^Day {until_day}\b"))
-        expect(bar.first).to_be_visible(timeout=PAGE_MS + DAY_MS * (until_day - begun))
-        expect(self.page.get_by_role("button", name="Pause")).to_be_disabled(timeout=PAGE_MS)
-        assert clocks.today(self.workspace, self.scenario) == until_day
-        screenshots.settle(self.page)
-
-    def keep(self, name: str) -> None:
-        """A picture of what is in sight; and a page that failed shows it."""
-        PICTURES.mkdir(exist_ok=True)
-        self.page.screenshot(path=PICTURES / f"loop-{name}.png")
-        expect(self.page.get_by_test_id("stException")).to_have_count(0)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +66,7 @@ def make_a_model_in_a_world_where_prices_will_double(visitor: Visitor) -> None:
     episodes.fill(EPISODES)
     episodes.press("Enter")
     page.wait_for_url(re.compile("ingest.episodes"), timeout=PAGE_MS)
-    visitor.keep("1-params")
+    visitor.keep("loop-1-params")
 
     # when the road is run
     visitor.press("Run all")
@@ -153,7 +88,7 @@ def live_a_fortnight(visitor: Visitor) -> float:
     saved = visitor.title(r"^Day 74: your model saved €([\d,]+) in a week$")
     known = [day.bill.saved for day in ledger.days(visitor.workspace, "fraud") if day.bill]
     assert int(saved[1].replace(",", "")) == pytest.approx(sum(known[-7:]), abs=1)
-    visitor.keep("2-home-saves")
+    visitor.keep("loop-2-home-saves")
     visitor.enter("Monitor")
     right = visitor.title(r"^Day 74: of 100 alerts (\d+) are right$")
     visitor.sees(r"Open alerts\s*None\b")
@@ -166,7 +101,7 @@ def lose_a_month(visitor: Visitor) -> float:
     visitor.play("+1 month", 104)
     right = visitor.title(r"^Day 104: of 100 alerts (\d+) are right, it was (\d+)$")
     visitor.sees(r"The model is less right than it was, day [89]\d")
-    visitor.keep("3-monitor-alert")
+    visitor.keep("loop-3-monitor-alert")
 
     # and so it really is: in the diary, in the alerts and in what the days were worth
     assert float(right[1]) == pytest.approx(100 * measured(visitor, 104), abs=0.51)
@@ -182,13 +117,13 @@ def retrain(visitor: Visitor) -> None:
     # given Home, which leads to the alert
     visitor.enter("Home")
     visitor.sees("alert since day 8")
-    visitor.keep("3-home-alert")
+    visitor.keep("loop-3-home-alert")
     visitor.press("Look at the alert")
     visitor.title("^Day 104: of 100 alerts")
     # when
     visitor.press("Retrain")
     visitor.title("Version 2 is made", RUN_MS)
-    visitor.keep("4-retrained")
+    visitor.keep("loop-4-retrained")
     # then
     newest = visitor.workspace.run_ids()[0]
     ingest = read_params(visitor.workspace.run_folder(newest))["ingest"]
@@ -209,12 +144,12 @@ def recover(visitor: Visitor) -> float:
     visitor.sees(
         r"Open alerts\s*None\b.*Day \d\d to 105: The model is less right than it was; version 2 serves now"
     )
-    visitor.keep("5-monitor-recovered")
+    visitor.keep("loop-5-monitor-recovered")
     assert float(right[1]) == pytest.approx(100 * measured(visitor, 118), abs=0.51)
     assert alerts.open_alerts(visitor.workspace, "fraud") == []
     visitor.enter("Home")
     visitor.title(r"^Day 118: your model saved €[\d,]+ in a week$")
-    visitor.keep("6-home-recovered")
+    visitor.keep("loop-6-home-recovered")
     assert saved_in(visitor, 104, 111) / 7 > 2 * saved_in(visitor, 76, 97) / 21
     return float(right[1])
 
@@ -236,7 +171,7 @@ def test_biopsies_in_every_room_and_through_their_month(flightdeck: Settings, pa
     visitor.play("+1 week", 67)
     visitor.play("+1 week", 74)
     visitor.title(r"^Day 74: your model (saved|lost) [\d,]+ harm points in a week$")
-    visitor.keep("7-biopsies-home")
+    visitor.keep("loop-7-biopsies-home")
 
     # and a month more can't be asked for: this world ends sooner
     expect(page.get_by_role("button", name="+1 month")).to_be_disabled(timeout=PAGE_MS)
@@ -248,12 +183,12 @@ def test_biopsies_in_every_room_and_through_their_month(flightdeck: Settings, pa
     assert float(right[1]) == pytest.approx(100 * measured(visitor, 74), abs=0.51)
     visitor.sees("labels of 3 days before")
     visitor.sees("of 100 that a distribution needs")
-    visitor.keep("8-biopsies-monitor")
+    visitor.keep("loop-8-biopsies-monitor")
 
     # and every room is about biopsies
     for room in rooms.ROOMS:
         visitor.enter(room.title)
-        visitor.keep(f"9-biopsies-{room.name}")
+        visitor.keep(f"loop-9-biopsies-{room.name}")
         if room.name not in OF_ALL:
             expect(page.get_by_role("radio", name="Breast biopsies")).to_be_checked()
             assert "biops" in visitor.main
