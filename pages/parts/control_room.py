@@ -15,8 +15,10 @@ from pages.parts import production, watch
 from pages.parts.words import several, signed
 from pipelines import branches, figures
 from pipelines.branches import Branch
-from pipelines.production import ledger, policies
+from pipelines.production import clock as clocks
+from pipelines.production import ledger, policies, pricing, retraining
 from pipelines.production.clock import Clock
+from pipelines.production.incidents import records
 from pipelines.production.policies import Retraining
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace, unreadable_database
@@ -35,6 +37,7 @@ class Facts:
     watched: watch.Facts
     retrainings: list[Retraining]
     there: list[Branch]
+    moves: list[records.Made]
 
     @property
     def clock(self) -> Clock | None:
@@ -67,6 +70,7 @@ def look(workspace: Workspace, scenario: Scenario) -> Facts:
             watched,
             policies.retrainings(workspace, scenario.name),
             branches.known(workspace, scenario.name),
+            records.moves(workspace, scenario.name),
         )
     except sqlite3.Error as error:
         raise unreadable_database(workspace, error) from error
@@ -167,7 +171,7 @@ def strip(facts: Facts) -> go.Figure:
 
 
 def lines(workspace: Workspace, facts: Facts) -> go.Figure | None:
-    """What each branch has saved since the first day, one line each; None where there is one branch."""
+    """What each branch has saved since the first day, trainings paid for; None where there is one branch."""
     if len(facts.there) < 2 or facts.clock is None:
         return None
     unit = facts.scenario.prices.unit
@@ -176,13 +180,13 @@ def lines(workspace: Workspace, facts: Facts) -> go.Figure | None:
         known = [
             day for day in ledger.days(workspace, facts.scenario.name, branch.name) if day.bill is not None
         ]
-        saved = list(accumulate(day.bill.saved for day in known if day.bill is not None))
+        saved = _net(workspace, facts, branch.name, known)
         if known:
             found.append((branch, [day.day for day in known], saved))
     if len(found) < 2:
         return None
     best = max(found, key=lambda each: each[2][-1])
-    title = f"Worth most so far: {name_of(best[0])}, {signed(best[2][-1], unit)}"
+    title = f"Worth most so far, trainings paid for: {name_of(best[0])}, {signed(best[2][-1], unit)}"
     figure = figures.new_figure(title, "Day", f"Saved since day {found[0][1][0]}, {unit}", height=320)
     others: tuple[figures.Role, ...] = ("challenger", "shadow", "labels", "reference")
     place = 0
@@ -199,6 +203,16 @@ def lines(workspace: Workspace, facts: Facts) -> go.Figure | None:
     return figure
 
 
+def _net(workspace: Workspace, facts: Facts, branch: str, known: list[ledger.Day]) -> list[float]:
+    """What the days up to each one have saved on a branch, with its trainings paid for."""
+    clock = clocks.read(workspace, facts.scenario.name, branch)
+    trained = retraining.paid_days(workspace, clock) if clock is not None else []
+    price = pricing.prices_of(workspace, facts.scenario).retraining
+    paid = [price * trained.count(day.day) for day in known]
+    saved = [day.bill.saved for day in known if day.bill is not None]
+    return list(accumulate(worth - cost for worth, cost in zip(saved, paid, strict=True)))
+
+
 def _happened(facts: Facts, clock: Clock) -> list[tuple[int, str, figures.Role]]:
     """Releases, alerts, retrainings and where this branch left another, by day."""
     found: list[tuple[int, str, figures.Role]] = []
@@ -210,6 +224,8 @@ def _happened(facts: Facts, clock: Clock) -> list[tuple[int, str, figures.Role]]
     found += [(each.day, "retrained", "challenger") for each in facts.retrainings if each.day not in released]
     words = {"performance": "less right", "input_drift": "drift", "score_drift": "drift of scores"}
     found += [(each.opened, words.get(each.rule, each.rule), "shadow") for each in facts.watched.all]
+    told = {"declared": "incident", "closed": "incident over"}
+    found += [(each.day, told[each.move], "reference") for each in facts.moves if each.move in told]
     if facts.branch.parent is not None:
         found.append((facts.branch.fork_day, "another way", "labels"))
     return sorted(each for each in found if clock.first_day <= each[0] <= clock.day)

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import events
+from pipelines import branches, events
 from pipelines.errors import Damaged
 from pipelines.execution import queue
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.production import clock as clocks
 from pipelines.production.champion import ChampionRun, champion_run
 from pipelines.production.clock import Clock
-from pipelines.run import Run, read_params, read_run
+from pipelines.run import Run, read_json, read_params, read_run
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
@@ -143,6 +143,25 @@ def params_today(champion: ChampionRun, clock: Clock | None, reason: str = "") -
     if reason:
         params["register"] = params["register"] | {"note": reason[:200]}
     return params
+
+
+def paid_days(workspace: Workspace, clock: Clock) -> list[int]:
+    """The days on which a model was trained for the clock's branch since its world began, in order.
+
+    Each is paid for, whether its gate let it through or not.
+    """
+    there = branches.known(workspace, clock.scenario)
+    days = []
+    for run_id in workspace.run_ids():
+        folder = workspace.run_folder(run_id)
+        run, params = read_json(folder / "run.json"), read_json(folder / "params.json")
+        if run is None or params is None or run["scenario"] != clock.scenario or "train" not in run["steps"]:
+            continue
+        day = int(params["ingest"]["until_day"])
+        seen = branches.sees(there, clock.branch, run.get("branch", branches.MAIN), day)
+        if seen and run_id != clock.run_id and clock.first_day <= day <= clock.day:
+            days.append(day)
+    return sorted(days)
 
 
 def _going_on(

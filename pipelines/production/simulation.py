@@ -17,7 +17,7 @@ from pipelines.engines import local
 from pipelines.errors import BadInput, Refused, Unavailable
 from pipelines.lifecycle import LIFECYCLE, Ingest
 from pipelines.production import clock as clocks
-from pipelines.production import ledger, policies
+from pipelines.production import ledger, policies, pricing, retraining
 from pipelines.production.champion import champion_of_run
 from pipelines.production.clock import Clock
 from pipelines.production.incidents import library, records, solving
@@ -163,6 +163,9 @@ def as_json(workspace: Workspace, simulated: Simulated) -> dict[str, Any]:
     clock = simulated.clock
     rows = promotion.history(workspace, clock.scenario, clock.branch)
     all_days = ledger.days(workspace, clock.scenario, clock.branch)
+    scenario = find_scenario(clock.scenario)
+    price = pricing.prices_of(workspace, scenario).retraining
+    trained = price * len(retraining.paid_days(workspace, clock))
     return {
         "scenario": clock.scenario,
         "world": {"size": clock.size, "seed": clock.seed, "episodes": clock.episodes},
@@ -173,7 +176,7 @@ def as_json(workspace: Workspace, simulated: Simulated) -> dict[str, Any]:
         "deployments": [
             {"day": row.day, "action": row.action, "stage": row.stage, "version": row.version} for row in rows
         ],
-        "ledger": ledger.total(find_scenario(clock.scenario), all_days),
+        "ledger": ledger.total(scenario, all_days) | {"training": round(trained, 2)},
         "seconds": round(simulated.seconds, 3),
     }
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import page_samples as samples
 import pytest
+from world_samples import begun, now
 
 from pipelines import events
 from pipelines.errors import Missing
 from pipelines.lifecycle import LIFECYCLE, Train
 from pipelines.production import clock as clocks
+from pipelines.production import retraining
 from pipelines.production.retraining import learnable_from, retrain, worth_retraining
+from pipelines.production.rewinding import rewind
 from pipelines.run import create_run, read_params
 from pipelines.scenarios import SCENARIOS, find_scenario
 from pipelines.scenarios.scenario import DAY_S
@@ -92,3 +97,25 @@ def test_asked_for_twice_it_is_one_run_until_it_has_ended(playing: Workspace) ->
 def test_where_nothing_serves_there_is_nothing_to_retrain(workspace: Workspace) -> None:
     with pytest.raises(Missing, match="No version of 'fraud' is in production"):
         retrain(workspace, "fraud", "why not")
+
+
+def test_each_training_since_the_world_began_is_paid_for_on_its_own_line_of_time(tmp_path: Path) -> None:
+    # given a world that was begun behind a run of day 60, and trainings on days 62 and 64
+    workspace = begun(tmp_path, 5)
+    clock = now(workspace)
+    for day in (62, 64):
+        create_run(workspace, "fraud", {"ingest": {"size": "small", "until_day": day}})
+    create_run(workspace, "biopsies", {"ingest": {"until_day": 63}})
+    for _ in range(5):
+        clocks.pass_day(workspace, now(workspace))
+    assert retraining.paid_days(workspace, now(workspace)) == [62, 64]
+    assert retraining.paid_days(workspace, clock) == []  # it was day 60: neither was made
+
+    # when it is lived again from day 63 on, then only what was made before is on that line too
+    rewind(workspace, "fraud", 63)
+    assert retraining.paid_days(workspace, now(workspace)) == [62]
+    create_run(workspace, "fraud", {"ingest": {"size": "small", "until_day": 63}})
+    assert retraining.paid_days(workspace, now(workspace)) == [62, 63]
+    main = clocks.read(workspace, "fraud", "main")
+    assert main is not None
+    assert retraining.paid_days(workspace, main) == [62, 64]
