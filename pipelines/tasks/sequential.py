@@ -78,3 +78,28 @@ def compare(
     count = len(entities)
     variance = float((pull**2).sum()) * count / (count - 1) if count > 1 else 0.0
     return Difference(float(sides[0].mean() - sides[1].mean()), variance**0.5, (len(sides[0]), len(sides[1])))
+
+
+def compare_paired(values: ArrayLike, entities: ArrayLike) -> Difference:
+    """The mean of differences that were taken event by event, its error counted by entities as in `compare`.
+
+    Parameters
+    ----------
+    values : array of shape (n_events,)
+        What each event was worth more under the first.
+    entities : array of shape (n_events,)
+
+    Examples
+    --------
+    >>> found = compare_paired([0, 0, 3, 1], [1, 2, 3, 4])
+    >>> found.value, round(found.error, 4)
+    (1.0, 0.7071)
+    """
+    differences = np.asarray(values, dtype=np.float64)
+    count = len(differences)
+    if not count:
+        return Difference(0.0, 0.0, (0, 0))
+    names, place = np.unique(np.asarray(entities), return_inverse=True)
+    pull = np.bincount(place, differences - differences.mean(), len(names)) / count
+    spread = len(names) / (len(names) - 1) if len(names) > 1 else 0.0
+    return Difference(float(differences.mean()), float((pull**2).sum() * spread) ** 0.5, (count, count))
