@@ -12,6 +12,8 @@ a sum over it is the difference of two running totals.
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -77,12 +79,20 @@ def compute(scenario: Scenario, events: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({**{name: events[name] for name in kept}, **features}, copy=False)
 
 
-def calendar(scenario: Scenario, feature: Calendar, time_s: Ints) -> NDArray[np.bool_]:
+@overload
+def calendar(scenario: Scenario, feature: Calendar, time_s: Ints) -> NDArray[np.bool_]: ...
+@overload
+def calendar(scenario: Scenario, feature: Calendar, time_s: int) -> bool: ...
+def calendar(scenario: Scenario, feature: Calendar, time_s: Ints | int) -> NDArray[np.bool_] | bool:
     """Whether each time, in seconds since day 0, falls into that part of the week or day."""
     if feature.part == "night":
         return time_s % DAY_S < NIGHT_ENDS_S
-    first = date.fromisoformat(scenario.start_date).weekday()
-    return (first + time_s // DAY_S) % 7 >= SATURDAY
+    return (_first_weekday(scenario.start_date) + time_s // DAY_S) % 7 >= SATURDAY
+
+
+@cache
+def _first_weekday(start_date: str) -> int:
+    return date.fromisoformat(start_date).weekday()
 
 
 def in_last_decimal(values: Floats, decimals: int) -> Ints:

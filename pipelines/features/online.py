@@ -170,8 +170,12 @@ class OnlineState:
         ndarray of float64, shape (n_features,)
             In the order of the scenario's features. Labels count from the second they became known.
         """
+        # Features of one entity share their windows: each is searched for once an event.
+        happened: dict[tuple[str, int], tuple[int, int]] = {}
+        told: dict[tuple[str, int], tuple[int, int]] = {}
         return np.array(
-            [self._feature(feature, event) for feature in self.scenario.features], dtype=np.float64
+            [self._feature(feature, event, happened, told) for feature in self.scenario.features],
+            dtype=np.float64,
         )
 
     def remember(self, event: Event) -> None:
@@ -206,27 +210,40 @@ class OnlineState:
             own.forget(label_time - self._kept_s)
         return True
 
-    def _feature(self, feature: Feature, event: Event) -> float:
-        time_s = int(event["event_time"])
+    def _feature(
+        self,
+        feature: Feature,
+        event: Event,
+        happened: dict[tuple[str, int], tuple[int, int]],
+        told: dict[tuple[str, int], tuple[int, int]],
+    ) -> float:
+        """One feature; `happened` and `told` keep, by entity and days, where windows begin and end."""
         if isinstance(feature, Value):
             return float(event[feature.column])
+        time_s = int(event["event_time"])
         if isinstance(feature, Calendar):
-            return float(calendar(self.scenario, feature, np.array(time_s)))
+            return float(calendar(self.scenario, feature, time_s))
+        key = (feature.entity, feature.days)
         since_s = time_s - feature.days * DAY_S
         if isinstance(feature, Count | Mean):
             column = feature.column if isinstance(feature, Mean) else None
             by_id = self._counts[feature.entity] if column is None else self._sums[feature.entity, column]
             own = by_id.get(event[feature.entity], _NOTHING)
-            first, end = bisect_right(own.times, since_s), own.place(time_s, int(event["event_id"]))
+            if key not in happened:
+                end = own.place(time_s, int(event["event_id"]))
+                happened[key] = bisect_right(own.times, since_s), end
+            first, end = happened[key]
             if column is None:
                 return float(end - first + 1)
             total = own.totals[end] - own.totals[first] + self._whole(column, event)
             return total / ((end - first + 1) * self._units[column])
-        told = self._labels[feature.entity].get(event[feature.entity], _NOTHING)
-        first, end = bisect_right(told.times, since_s), bisect_right(told.times, time_s)
+        labels = self._labels[feature.entity].get(event[feature.entity], _NOTHING)
+        if key not in told:
+            told[key] = bisect_right(labels.times, since_s), bisect_right(labels.times, time_s)
+        first, end = told[key]
         if isinstance(feature, LabelledCount):
             return float(end - first)
-        return (told.totals[end] - told.totals[first]) / (end - first) if end > first else 0.0
+        return (labels.totals[end] - labels.totals[first]) / (end - first) if end > first else 0.0
 
     def _whole(self, column: str, event: Event) -> int:
         """The event's number in whole units of the column's last decimal, rounded as offline."""

@@ -6,14 +6,10 @@ got no answer and what they were told, how long answers take, whether a canary a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-
-from pipelines.scenarios.scenario import Scenario
-from pipelines.serving.logged import waits_of
-from pipelines.workspace import Workspace
 
 # Nobody waits longer than this at a till. An answer takes a hundredth of it, on a busy machine a tenth.
 SLOW_MS = 1_000.0
@@ -25,20 +21,13 @@ OUT_OF_PROPORTION, LEAST_ANSWERS = 4.0, 60
 MOST_REFUSALS = 3
 
 
-def measure(
-    workspace: Workspace,
-    scenario: Scenario,
-    branch: str,
-    day: int,
-    *,
-    sent: int,
-    lost: int,
-    refusals: Mapping[str, int],
-) -> dict[str, Any]:
-    """What the day was for whoever runs the route.
+def measure(waits: Sequence[float], *, sent: int, lost: int, refusals: Mapping[str, int]) -> dict[str, Any]:
+    """What a day was for whoever runs the route.
 
     Parameters
     ----------
+    waits : sequence of float
+        How long each answer took, in milliseconds, the shortest first.
     sent, lost : int
         Events that were sent, and those of them that got no answer.
     refusals : mapping
@@ -51,7 +40,6 @@ def measure(
         percentile of how long an answer took, None while that is below the limit: wall-clock times differ
         between machines, and a report must not.
     """
-    waits = waits_of(workspace, scenario.name, branch, day)
     p95 = waits[int(0.95 * (len(waits) - 1))] if waits else 0.0
     common = sorted(refusals.items(), key=lambda each: (-each[1], each[0]))[:MOST_REFUSALS]
     return {

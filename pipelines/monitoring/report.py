@@ -22,7 +22,8 @@ from pipelines.monitoring.operations import compare_canary
 from pipelines.monitoring.reference import SCORE, WEEK_DAYS, Reference, find_reference, read_reference
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S, Calendar, Scenario
-from pipelines.serving.logged import newest_day, read_logged, read_positives
+from pipelines.serving.logged import Log, newest_day
+from pipelines.serving.window import Window
 from pipelines.workspace import Workspace
 
 # Fewer answers than this say nothing about a distribution.
@@ -39,20 +40,20 @@ def monitor(
     resamples: int = 100,
     seed: int = 1,
     method: str | None = None,
-    operations: Mapping[str, Any] | None = None,
+    log: Log | Window | None = None,
 ) -> dict[str, Any]:
     """How the champion stands when `day` begins, with what is known by then.
 
     Parameters
     ----------
-    operations : mapping, optional
-        Of the day before, as `operations.measure` says.
+    log : Log or Window, optional
+        Where answers are read from, for whoever has read the days before.
 
     Returns
     -------
     dict
-        scenario, day, version, window_days, summary, operations, and quality, drift, canary and performance
-        as `report_on` says.
+        scenario, day, version, window_days, summary, and quality, drift, canary and performance as
+        `report_on` says.
 
     Raises
     ------
@@ -63,8 +64,8 @@ def monitor(
     """
     scenario = find_scenario(scenario) if isinstance(scenario, str) else scenario
     reference = find_reference(workspace, scenario, branch)
-    found = _report_with(reference, workspace, scenario, day, branch, window_days, resamples, seed, method)
-    return found | {"operations": None if operations is None else dict(operations)}
+    log = log or Log(workspace, scenario, branch or branches.live(workspace, scenario.name))
+    return _report_with(reference, log, scenario, day, window_days, resamples, seed, method)
 
 
 def monitor_run(
@@ -97,10 +98,9 @@ def monitor_run(
     method = None if params.method == "default" else params.method
     return _report_with(
         reference,
-        workspace,
+        Log(workspace, scenario, branches.live(workspace, scenario.name)),
         scenario,
         reference.until_day if day is None else day + 1,
-        None,
         params.window_days,
         params.resamples,
         seed,
@@ -124,20 +124,17 @@ def in_brief(report: Mapping[str, Any], raised: int = 0) -> dict[str, Any]:
 
 def _report_with(
     reference: Reference,
-    workspace: Workspace,
+    log: Log | Window,
     scenario: Scenario,
     day: int,
-    branch: str | None,
     window_days: int,
     resamples: int,
     seed: int,
     method: str | None,
 ) -> dict[str, Any]:
-    branch = branch or branches.live(workspace, scenario.name)
     read_from = day - scenario.label_delay_days - window_days
-    answered = read_logged(workspace, scenario, read_from, day, branch=branch, at_s=day * DAY_S)
-    answered = answered[answered["route"].isin(["champion", "canary"])]
-    recent = read_positives(workspace, scenario, (read_from - BLOCKED_DAYS) * DAY_S, day * DAY_S, branch)
+    answered = log.read(read_from, day, at_s=day * DAY_S, routes=("champion", "canary"))
+    recent = log.positives((read_from - BLOCKED_DAYS) * DAY_S, day * DAY_S)
     positives = pd.concat([reference.known_positives, recent]) if len(recent) else reference.known_positives
     return report_on(
         scenario,

@@ -13,6 +13,8 @@ from pipelines.monitoring import alerts, diary, operations, report
 from pipelines.production.clock import Clock
 from pipelines.production.traffic import Sent
 from pipelines.scenarios import find_scenario
+from pipelines.serving import window
+from pipelines.serving.predictions import Stream
 from pipelines.workspace import Workspace
 
 METRIC = "average_precision"
@@ -36,16 +38,11 @@ def watch(workspace: Workspace, clock: Clock, sent: Sent) -> Mapping[str, Any]:
     """
     # In the evening the next day is about to begin.
     day, scenario = clock.day + 1, find_scenario(clock.scenario)
-    of_day = operations.measure(
-        workspace,
-        scenario,
-        clock.branch,
-        clock.day,
-        sent=sent.events,
-        lost=sent.lost,
-        refusals=sent.refusals,
-    )
-    found: dict[str, Any] = report.monitor(workspace, scenario, day, branch=clock.branch, operations=of_day)
+    stream = Stream(workspace.name, clock.branch, clock.scenario, clock.world)
+    log = window.follow(workspace, stream)
+    found: dict[str, Any] = report.monitor(workspace, scenario, day, branch=clock.branch, log=log)
+    waits = log.waits(clock.day)
+    found["operations"] = operations.measure(waits, sent=sent.events, lost=sent.lost, refusals=sent.refusals)
     diary.keep(workspace, clock.scenario, clock.branch, found)
     alerts.update(workspace, clock.scenario, clock.branch, found)
     opened = [

@@ -182,7 +182,8 @@ def _expected(workspace: Workspace, clock: Clock, labels: pd.DataFrame) -> pd.Da
 
 
 def _batches(rows: pd.DataFrame, most: int) -> Iterator[list[dict[str, Any]]]:
+    names = rows.columns.tolist()  # looked up once: an Index gives its names slowly
     for first in range(0, len(rows), most):
         part = rows.iloc[first : first + most]
-        values = zip(*(part[name].tolist() for name in part.columns), strict=True)
-        yield [dict(zip(part.columns, each, strict=True)) for each in values]
+        values = zip(*(part[name].tolist() for name in names), strict=True)
+        yield [dict(zip(names, each, strict=True)) for each in values]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -74,23 +75,42 @@ def read_logged(
     Damaged
         A row holds other features than the scenario has.
     """
-    names = [feature.name for feature in scenario.features]
     branch = branch or _live(workspace, scenario.name)
     rows = _rows(workspace, scenario.name, branch, world, from_day, until_day, routes)
     # Sorted here: SQLite would carry every row's features through its sorter.
     rows.sort(key=itemgetter(1, 0))
-    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in range(12)]
-    found: dict[str, Any] = dict(zip(_PLAIN, columns, strict=False))
-    frame = pd.DataFrame({name: np.array(found[name]) for name in _PLAIN}, copy=False)
-    if not rows:
-        frame = frame.astype(dict.fromkeys(("event_id", "event_time", "day", "version"), np.int64))
-        frame = frame.astype({"route": object, "score": np.float64})
-    cold, events, blobs, label, label_time = columns[7:]
+    found = frame_of(scenario, [row[:-2] for row in rows])
+    label, label_time = zip(*(row[-2:] for row in rows), strict=True) if rows else ((), ())
     told = pd.DataFrame({"label": label, "label_time": label_time}, dtype=object).astype(
         {"label": "Int8", "label_time": "Int64"}
     )
     if at_s is not None:
         told = told.mask(~(told["label_time"] <= at_s).fillna(False).astype(bool))
+    found["label"], found["label_time"] = told["label"], told["label_time"]
+    return found
+
+
+def frame_of(scenario: Scenario, rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Rows of the log as a table, without their labels, which are missing in it.
+
+    Parameters
+    ----------
+    rows : sequence
+        event_id, event_time, day, version, route, score, decision, cold_start, event and features of each.
+
+    Raises
+    ------
+    Damaged
+        A row holds other features than the scenario has.
+    """
+    names = [feature.name for feature in scenario.features]
+    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in range(10)]
+    found: dict[str, Any] = dict(zip(_PLAIN, columns, strict=False))
+    frame = pd.DataFrame({name: np.array(found[name]) for name in _PLAIN}, copy=False)
+    if not rows:
+        frame = frame.astype(dict.fromkeys(("event_id", "event_time", "day", "version"), np.int64))
+        frame = frame.astype({"route": object, "score": np.float64})
+    cold, events, blobs = columns[7:10]
     raw = json.loads(f"[{','.join(events)}]")
     # Of a raw column and a feature of one name the raw column stands: the feature is its value.
     listed = {column.name: [each[column.name] for each in raw] for column in scenario.columns}
@@ -101,12 +121,29 @@ def read_logged(
             **{name: frame[name] for name in _PLAIN[:-1]},
             "decision": frame["decision"].astype(bool),
             "cold_start": pd.Series(cold, dtype=object),
-            **told,
+            "label": pd.array([pd.NA] * len(frame), dtype="Int8"),
+            "label_time": pd.array([pd.NA] * len(frame), dtype="Int64"),
             **listed,
             **seen,
         },
         copy=False,
     )
+
+
+def read_rows(connection: sqlite3.Connection, stream: Stream, from_day: int, after: int) -> list[Any]:
+    """Answers of a stream since a day that were logged after entry `after`, as `frame_of` takes them.
+
+    Each has one value more: how long it took, in milliseconds.
+    """
+    connection.row_factory = None
+    # In the entries' own order, where few are new: by an index SQLite would look at all of them.
+    by_seq = "NOT INDEXED" if after >= 0 else ""
+    query = (
+        f"SELECT {', '.join(_PLAIN)}, cold_start, event, features, latency_ms FROM predictions {by_seq} "
+        "WHERE scenario = :scenario AND branch = :branch AND world = :world AND day >= :from_day "
+        "AND seq > :after ORDER BY seq"
+    )
+    return connection.execute(query, vars(stream) | {"from_day": from_day, "after": after}).fetchall()
 
 
 def read_positives(
@@ -140,6 +177,31 @@ def read_positives(
     return pd.DataFrame({entity: columns[0], "label_time": np.array(columns[1], dtype=np.int64)})
 
 
+@dataclass(frozen=True)
+class Log:
+    """One branch's log, read afresh each time; `window.Window` reads the same and follows it."""
+
+    workspace: Workspace
+    scenario: Scenario
+    branch: str
+
+    def read(
+        self,
+        from_day: int,
+        until_day: int,
+        *,
+        at_s: int | None = None,
+        routes: Sequence[Route] = ANSWERED,
+    ) -> pd.DataFrame:
+        """As `read_logged`."""
+        of = (self.workspace, self.scenario, from_day, until_day)
+        return read_logged(*of, branch=self.branch, at_s=at_s, routes=routes)
+
+    def positives(self, known_from_s: int, known_until_s: int) -> pd.DataFrame:
+        """As `read_positives`."""
+        return read_positives(self.workspace, self.scenario, known_from_s, known_until_s, self.branch)
+
+
 def decisions_of(workspace: Workspace, stream: Stream, event_ids: Sequence[int]) -> dict[int, bool]:
     """Whether an alert was raised on each of these events; those that nobody answered are left out.
 
@@ -155,23 +217,6 @@ def decisions_of(workspace: Workspace, stream: Stream, event_ids: Sequence[int])
     )
     found = _select(workspace, query, {"ids": json.dumps(list(event_ids)), **vars(stream)})
     return {int(event_id): bool(decision) for event_id, decision in found}
-
-
-def waits_of(workspace: Workspace, scenario: str, branch: str, day: int) -> list[float]:
-    """How long each answer of that day took, in milliseconds, the shortest first.
-
-    Raises
-    ------
-    Unavailable
-        The database can't be read.
-    """
-    query = (
-        "SELECT latency_ms FROM predictions WHERE scenario = :scenario AND branch = :branch AND world = "
-        "(SELECT world FROM predictions WHERE scenario = :scenario AND branch = :branch "
-        "ORDER BY seq DESC LIMIT 1) AND day = :day AND route IN ('champion', 'canary')"
-    )
-    values = {"scenario": scenario, "branch": branch, "day": day}
-    return sorted(row[0] for row in _select(workspace, query, values))
 
 
 def label_of(workspace: Workspace, stream: Stream, event_id: int) -> tuple[int, int] | None:

@@ -116,7 +116,7 @@ class Memory:
             values[0]: dict(zip(self._columns, values, strict=True))
             for values in zip(*(latest[name].tolist() for name in self._columns), strict=True)
         }
-        self._highest_id = int(self._collected[-1])
+        self._highest_id = self._last_collected = int(self._collected[-1])
         self.clock = Clock(newest_s, (newest_s // DAY_S + 1) * DAY_S)
         self._state = OnlineState(scenario)
         self._state.load(self._with_entries(events, entries))
@@ -133,6 +133,8 @@ class Memory:
 
     def collected_at(self, event_id: int) -> int | None:
         """When an event of the history happened; None for one that the run did not collect."""
+        if event_id > self._last_collected:
+            return None  # almost always: what comes is new
         place = int(np.searchsorted(self._collected, event_id))
         if place == len(self._collected) or int(self._collected[place]) != event_id:
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ class Prediction:
     at: float
     latency_ms: float
 
-    @property
+    @cached_property
     def prediction_id(self) -> str:
         """Derived, not drawn: the same prediction made again has the same id."""
         return derive_id(*vars(self.stream).values(), self.event_id, self.version, self.route)
