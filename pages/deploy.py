@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from pages.parts import answers, ask, chain, frame, lanes, promote, trace, views
+from pages.parts import answers, ask, chain, frame, lanes, promote, shadow_view, trace, views
 from pages.parts.words import plain
 from pipelines.errors import FlightdeckError
+from pipelines.production import clock as clocks
+from pipelines.production import shadows
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
@@ -66,6 +68,8 @@ def draw_stages(workspace: Workspace, facts: lanes.Facts) -> None:
     if problem is not None:
         frame.show_problem(problem)
     promote.draw_lanes(workspace, facts)
+    promote.draw_frozen(workspace, facts)
+    draw_shadow(workspace, facts.scenario)
     left, right = st.columns([9, 11], gap="medium")
     with left:
         st.subheader("Promote a version", anchor=False)
@@ -79,6 +83,7 @@ def draw_stages(workspace: Workspace, facts: lanes.Facts) -> None:
     gateway = st.container(gap="xxsmall")
     if choice is not None:
         draw_command(facts, choice)
+    promote.draw_freeze(workspace, facts)
     promote.draw_bar(workspace, facts, choice)
     # Asked last: a gateway that hangs does not keep the page from being used.
     well, words = lanes.gateway(workspace, facts)
@@ -86,6 +91,16 @@ def draw_stages(workspace: Workspace, facts: lanes.Facts) -> None:
     with gateway:
         st.markdown(f":small[**The gateway**] {sign} :small[{plain(words)}]")
         frame.note(lanes.latencies(workspace, facts.scenario))
+
+
+def draw_shadow(workspace: Workspace, scenario: Scenario) -> None:
+    """Where a shadow would decide otherwise, and what that would be worth."""
+    with frame.problems_shown():
+        world = clocks.read(workspace, scenario.name)
+        found = shadows.compare(workspace, world) if world is not None else None
+        if found is not None:
+            frame.show(shadow_view.figure(scenario, found), key="shadow")
+            frame.note(shadow_view.words(scenario, found))
 
 
 def draw_history(facts: lanes.Facts) -> None:

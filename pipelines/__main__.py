@@ -7,12 +7,12 @@ Every command takes --json and then prints one JSON object on stdout; logs go to
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from pipelines.commands import incidents, keeping, simulation, tracing
-from pipelines.commands.answer import AsJson, InWorkspace, RunId, ScenarioName
+from pipelines.commands import incidents, keeping, releasing, simulation, tracing
+from pipelines.commands.answer import AsJson, InWorkspace, RunId
 from pipelines.commands.answer import ignore as _ignore
 from pipelines.commands.answer import say as _print
 from pipelines.commands.answer import speaking as _speaking
@@ -20,9 +20,6 @@ from pipelines.commands.answer import tell as _tell
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.settings import settings
 from pipelines.workspace import DEFAULT_WORKSPACE, Workspace, open_workspace
-
-if TYPE_CHECKING:
-    from pipelines.promotion import Promotion
 
 cli = typer.Typer(
     name="python -m pipelines",
@@ -33,8 +30,6 @@ cli = typer.Typer(
 )
 
 StepName = Annotated[str | None, typer.Option("--from", metavar="STEP", help="First step to run again.")]
-
-Stage = Literal["staging", "shadow", "canary", "production"]
 
 FOLLOW_S = 0.2
 
@@ -187,49 +182,6 @@ def step(
 
 
 @cli.command()
-def deploy(
-    scenario: ScenarioName,
-    version: Annotated[int, typer.Option(help="The registered version.", min=1)],
-    stage: Annotated[Stage, typer.Option(help="What the version does from now on.")] = "production",
-    share: Annotated[float | None, typer.Option(help="Part of the traffic a canary answers.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger.")] = "by hand",
-    workspace: InWorkspace = DEFAULT_WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
-    """Bring a registered version to a stage; the gateway changes over without losing a request."""
-    from pipelines import promotion, services
-    from pipelines.production.clock import today
-    from pipelines.scenarios import find_scenario
-
-    with _speaking(as_json), services.ensure(settings(), needed=("mlflow",)):
-        find_scenario(scenario)
-        place = open_workspace(workspace)
-        made = promotion.promote(
-            place, scenario, version, stage=stage, share=share, reason=reason, day=today(place, scenario)
-        )
-        _print_promotion(made, as_json)
-
-
-@cli.command()
-def rollback(
-    scenario: ScenarioName,
-    reason: Annotated[str, typer.Option(help="Why, for whoever reads the ledger.")] = "by hand",
-    workspace: InWorkspace = DEFAULT_WORKSPACE,
-    as_json: AsJson = False,
-) -> None:
-    """Go back to the version that served before."""
-    from pipelines import promotion, services
-    from pipelines.production.clock import today
-    from pipelines.scenarios import find_scenario
-
-    with _speaking(as_json), services.ensure(settings(), needed=("mlflow",)):
-        find_scenario(scenario)
-        place = open_workspace(workspace)
-        day = today(place, scenario)
-        _print_promotion(promotion.rollback(place, scenario, reason=reason, day=day), as_json)
-
-
-@cli.command()
 def drift(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="CSV or Parquet: as it was.")],
     current: Annotated[Path, typer.Argument(metavar="CURRENT", help="CSV or Parquet: as it is now.")],
@@ -300,26 +252,11 @@ def _list_runs(place: Workspace, as_json: bool) -> None:
     _print({"runs": runs}, lines or ["No runs yet. Start one: python -m pipelines run fraud"], as_json)
 
 
-def _print_promotion(made: Promotion, as_json: bool) -> None:
-    """Print a row of the ledger, once the gateway, if it runs, acts by it."""
-    from dataclasses import asdict
-
-    from pipelines import services
-    from pipelines.serving import client
-
-    serving = made.version is not None and "gateway" in services.running(settings())
-    if serving:
-        client.wait_until_serving(made.workspace, made.scenario, made.version or 0)
-    said = "the gateway serves it" if serving else "it serves as soon as the gateway runs"
-    _print(
-        asdict(made) | {"serving": serving},
-        [f"Version {made.version} of {made.scenario} is in {made.stage}; {said}."],
-        as_json,
-    )
-
-
 # Commands that have a module of their own, by noun.
 for _command in (
+    releasing.deploy,
+    releasing.rollback,
+    releasing.freeze,
     keeping.backup,
     keeping.restore,
     keeping.reset,

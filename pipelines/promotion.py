@@ -12,7 +12,7 @@ from typing import get_args
 
 from filelock import FileLock
 
-from pipelines import branches, registry
+from pipelines import branches, freezing, registry
 from pipelines.errors import BadInput, Missing, Refused, Unavailable
 from pipelines.promotion_rows import TABLES, fold, rows_of, successive_champions, writing
 from pipelines.promotion_rows import Action as Action
@@ -61,7 +61,7 @@ def promote(
     Missing
         The version is not registered.
     Refused
-        Its gate failed, or it serves production and is asked to leave it.
+        Its gate failed, it serves production and is asked to leave it, or promotions are frozen.
     Unavailable
         MLflow, which keeps the versions, is not answering. Nothing was changed.
     """
@@ -71,6 +71,8 @@ def promote(
     with writing(workspace, scenario, branch) as page:
         row = page.repeated(stage, version, share, source) if source else None
         if row is None:
+            if stage != "staging":
+                freezing.check(workspace, scenario, branch)
             if stage != "production" and fold(page.rows()).champion == version:
                 raise Refused(
                     f"Version {version} of '{scenario}' answers every request; it can't leave production "

@@ -11,13 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.artifacts import StepFiles, digest
 from pipelines.errors import Damaged, Missing, Refused
 from pipelines.lifecycle import MODEL
 from pipelines.mlflow_models import fetch_model, find_models
 from pipelines.mlflow_server import call, read_tags, search
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.training import FittedModel
 
 Gate = Literal["passed", "failed"]
 
@@ -232,24 +237,20 @@ def load(workspace: str, model: str, number: int) -> ServedModel:
     Unavailable
         MLflow is not answering.
     """
-    # Only who loads a model pays for scikit-learn: pages and the CLI ask for versions alone.
-    from pipelines.training import load_model
-
-    wanted = version(workspace, model, number)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        fetch_model(workspace, wanted.model_id, folder)
-        try:
-            found = digest(MODEL, folder)
-            if found != wanted.model_digest:
-                raise Damaged(f"Its digest is {found}, not {wanted.model_digest}.")
-            fitted = load_model(folder)
-        except Damaged as error:
-            raise Damaged(
-                f"Version {number} of '{model}' is not what was registered. {error.message}",
-                "Roll back, or register the model again.",
-            ) from error
+    wanted, fitted, found = _fetch(workspace, model, number)
     return ServedModel(fitted.model, fitted.card, number, wanted.run_id, found)
+
+
+def golden(workspace: str, model: str, number: int) -> tuple[pd.DataFrame, list[float]]:
+    """The rows of features that a version's training kept, and what its notebook's model said of them.
+
+    Raises
+    ------
+    Missing, Damaged, Unavailable
+        As `load`.
+    """
+    _, fitted, _ = _fetch(workspace, model, number)
+    return fitted.golden, [float(value) for value in fitted.card["golden_scores"]]
 
 
 def project_alias(workspace: str, model: str, alias: str, number: int | None) -> None:
@@ -266,6 +267,27 @@ def project_alias(workspace: str, model: str, alias: str, number: int | None) ->
         call(workspace, "DELETE", "registered-models/alias", name=model, alias=alias)
     else:
         call(workspace, "POST", "registered-models/alias", name=model, alias=alias, version=str(number))
+
+
+def _fetch(workspace: str, model: str, number: int) -> tuple[Version, FittedModel, str]:
+    """A version, what is stored of it, and the digest of that; see `load`."""
+    # Only who loads a model pays for scikit-learn: pages and the CLI ask for versions alone.
+    from pipelines.training import load_model
+
+    wanted = version(workspace, model, number)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        fetch_model(workspace, wanted.model_id, folder)
+        try:
+            found = digest(MODEL, folder)
+            if found != wanted.model_digest:
+                raise Damaged(f"Its digest is {found}, not {wanted.model_digest}.")
+            return wanted, load_model(folder), found
+        except Damaged as error:
+            raise Damaged(
+                f"Version {number} of '{model}' is not what was registered. {error.message}",
+                "Roll back, or register the model again.",
+            ) from error
 
 
 def _data_of(step: StepFiles) -> dict[str, str]:

@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "tuning",
         "registry",
         "promotion_rows",
+        "freezing",
         "promotion",
         "comparison",
         "packaging",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import small_model
+from real_gateway import make_version
 from world_samples import begun
 
 from pipelines import events, promotion
@@ -145,7 +146,8 @@ def test_runs_are_listed_as_json(workspace: Workspace) -> None:
 
 def test_deploy_and_rollback_write_the_ledger(workspace: Workspace, mlflow: str) -> None:
     # given two registered versions
-    small_model.register(workspace, 2)
+    for _ in range(2):
+        make_version(workspace)
     scenario = small_model.SCENARIO
     place = ("--workspace", workspace.name, "--json")
     # when both are deployed and the second is taken back

@@ -254,10 +254,32 @@ def test_the_ledgers_refusal_is_shown(opened: Workspace) -> None:
     assert promotion.history(opened) == []
 
 
-def test_a_champion_does_not_leave_production(opened: Workspace) -> None:
+def test_the_champion_is_asked_for_nothing(opened: Workspace) -> None:
     promotion.promote(opened, "fraud", 1, stage="production", reason="test")
-    app = press(show("deploy", version="1", stage="shadow"), "Promote version 1 to shadow")
-    assert "can't leave production" in words(app).replace("\\", "")
+    app = show("deploy", version="1", stage="shadow")
+    assert "1" not in chosen(app, "Version").options
+
+
+def test_a_freeze_is_said_refuses_and_is_lifted(opened: Workspace) -> None:
+    # given a freeze, for a reason
+    promotion.promote(opened, "fraud", 1, stage="production", reason="test")
+    app = show("deploy", version="2", stage="production")
+    app.text_input(key="freeze:why").set_value("it is *Christmas*").run()
+    press(app, "Freeze")
+    app = show("deploy", version="2", stage="production")
+    assert "Promotions are frozen: it is *Christmas*" in words(app).replace("\\", "")
+    # when somebody promotes all the same, it is refused and says why
+    press(app, "Promote version 2 to production")
+    press(app, "Yes, do it")
+    assert "Nothing is promoted in 'fraud' now: it is frozen: it is *Christmas*." in words(app).replace(
+        "\\", ""
+    )
+    assert promotion.serving(opened, "fraud").champion == 1
+    # until it is lifted
+    press(show("deploy"), "Lift the freeze")
+    app = press(show("deploy", version="2", stage="production"), "Promote version 2 to production")
+    press(app, "Yes, do it")
+    assert promotion.serving(opened, "fraud").champion == 2
 
 
 @pytest.mark.parametrize("share", ["2", "0", "nan", "-1", "1e999", "lots"])

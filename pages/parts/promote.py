@@ -7,6 +7,7 @@ address alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,12 @@ import streamlit as st
 from pages.parts import frame, rooms
 from pages.parts.lanes import DOES, STAGES, Facts, Lane
 from pages.parts.words import clock, plain, share
-from pipelines import promotion
-from pipelines.errors import FlightdeckError
+from pipelines import freezing, promotion
+from pipelines.errors import FlightdeckError, Unavailable
 from pipelines.production import canaries
 from pipelines.production import clock as clocks
 from pipelines.promotion import DEFAULT_SHARE, Stage
+from pipelines.serving import staging
 from pipelines.workspace import Workspace
 
 LEAST_SHARE, MOST_SHARE = 0.01, 0.5
@@ -76,12 +78,55 @@ def _draw_lane(workspace: Workspace, facts: Facts, lane: Lane) -> None:
         return
     if lane.stage == "canary":
         _draw_canary(workspace, facts, lane)
+    _draw_checks(workspace, facts, lane.version)
     if st.button("Withdraw", icon=":material/close:", key=f"withdraw:{lane.stage}"):
         _do(
             lambda: promotion.withdraw(
                 workspace, facts.scenario.name, stage=lane.stage, **_by_hand(workspace, facts)
             )
         )
+
+
+def _draw_checks(workspace: Workspace, facts: Facts, version: int) -> None:
+    """What the version has shown in staging, a tap away; what it has not in sight."""
+    checked = staging.read(workspace, facts.scenario.name, version)
+    if checked is None:
+        frame.note("Not checked yet: the gateway did not answer.")
+        return
+    for each in checked.failed:
+        frame.note(f":red[:material/close: {each.name}: {plain(each.found)}]")
+    with st.popover(f"{len(checked.checks) - len(checked.failed)} of {len(checked.checks)} checks passed"):
+        for each in checked.checks:
+            sign = ":material/check:" if each.passed else ":red[:material/close:]"
+            st.markdown(f"{sign} **{each.name}**: {plain(each.found)}.")
+            frame.note(f"Expected: {plain(each.expected)}. {plain(each.meaning)}")
+
+
+def draw_frozen(workspace: Workspace, facts: Facts) -> None:
+    """While promotions are frozen: since when, why, and how it is lifted."""
+    name = facts.scenario.name
+    held = freezing.holding(workspace, name)
+    if held is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        words = f":orange[:material/ac_unit:] Promotions are {plain(held.in_words())}."
+        st.markdown(words, width="content")
+        if st.button("Lift the freeze"):
+            _do(lambda: freezing.lift(workspace, name, clocks.today(workspace, name)))
+
+
+def draw_freeze(workspace: Workspace, facts: Facts) -> None:
+    """Freeze promotions, for a reason."""
+    name = facts.scenario.name
+    if freezing.holding(workspace, name) is not None:
+        return
+    with st.popover("Freeze promotions", icon=":material/ac_unit:", type="tertiary"):
+        st.markdown(
+            "Until it is lifted nothing is promoted, by nobody and no policy. Rolling back is allowed."
+        )
+        reason = st.text_input("Why freeze?", max_chars=freezing.REASON_CHARS, key="freeze:why")
+        if st.button("Freeze", disabled=not reason.strip()):
+            _do(lambda: freezing.freeze(workspace, name, reason, clocks.today(workspace, name)))
 
 
 def _draw_canary(workspace: Workspace, facts: Facts, lane: Lane) -> None:
@@ -110,7 +155,11 @@ def draw_form(facts: Facts) -> Choice | None:
     if not entries:
         frame.note("There is no version yet. Registering a model makes one.")
         return None
-    numbers = [entry.number for entry in entries]
+    # The champion is asked for nothing: it would have to leave production first.
+    numbers = [each.number for each in entries if each.number != facts.serving.champion]
+    if not numbers:
+        frame.note(f"Version {facts.serving.champion} answers, and there is no other.")
+        return None
     waiting = [each.number for each in entries if each.gate == "passed" and not each.role]
     asked = st.query_params.get("version", "")
     wanted = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else None
@@ -190,16 +239,25 @@ def _what_happens(facts: Facts, choice: Choice) -> str:
 
 def _promote(workspace: Workspace, facts: Facts, choice: Choice) -> None:
     st.session_state.pop(CONFIRM, None)
-    _do(
-        lambda: promotion.promote(
+    name = facts.scenario.name
+
+    def act() -> None:
+        with st.spinner("The version is checked: its gate, the protocol, its golden rows, its time."):
+            if choice.stage == "staging":
+                with suppress(Unavailable):  # it waits there all the same, and says that nothing was checked
+                    staging.check(workspace, name, choice.version)
+            else:
+                staging.admit(workspace, name, choice.version)
+        promotion.promote(
             workspace,
-            facts.scenario.name,
+            name,
             choice.version,
             stage=choice.stage,
             share=choice.share,
             **_by_hand(workspace, facts, choice.reason),
         )
-    )
+
+    _do(act)
 
 
 def _by_hand(workspace: Workspace, facts: Facts, reason: str = "") -> dict[str, Any]:

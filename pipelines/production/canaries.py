@@ -12,7 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines import branches, promotion
+from pipelines import branches, freezing, promotion
 from pipelines.production import pricing
 from pipelines.production.clock import Clock
 from pipelines.promotion import Promotion
@@ -103,7 +103,9 @@ def morning(workspace: Workspace, clock: Clock) -> Look | None:
                 f"INSERT OR REPLACE INTO canary_looks VALUES ({', '.join('?' * 11)})",
                 (clock.scenario, clock.branch, *vars(found).values()),
             )
-    if is_automatic(workspace, clock.scenario, clock.branch):
+    # A freeze keeps the test from promoting; it looks all the same, and decides once it is lifted.
+    frozen = freezing.holding(workspace, clock.scenario, clock.branch) is not None
+    if is_automatic(workspace, clock.scenario, clock.branch) and not (frozen and found.verdict == "better"):
         _act(workspace, clock, found)
     return found
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from pipelines import branches, events
+from pipelines import branches, events, freezing
 from pipelines.errors import BadInput, FlightdeckError, Unavailable
 from pipelines.monitoring import alerts
 from pipelines.production import retraining
@@ -157,6 +157,8 @@ def morning(workspace: Workspace, clock: Clock) -> None:
     """
     today = _of_today(workspace, clock)
     if today is None:
+        if freezing.holding(workspace, clock.scenario, clock.branch) is not None:
+            return  # what it would make could not be promoted
         reason = reason_to_retrain(workspace, clock)
         if reason is None:
             return

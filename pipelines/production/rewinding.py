@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 
-from pipelines import branches, promotion
+from pipelines import branches, freezing, promotion
 from pipelines.branches import Branch
 from pipelines.errors import BadInput, Missing, Refused
 from pipelines.monitoring import alerts, diary
@@ -57,6 +57,7 @@ def rewind(workspace: Workspace, scenario: str, day: int, title: str = "") -> Br
         of_branch = (scenario, clock.branch, made.name)
         clocks.copy_branch(connection, *of_branch, day)
         promotion.copy_branch(connection, *of_branch, decided_before)
+        freezing.copy_branch(connection, *of_branch, day)
         records.copy_branch(connection, *of_branch, day)
         faults.copy_branch(connection, *of_branch, day * DAY_S)
         corrections.copy_branch(connection, *of_branch, day)

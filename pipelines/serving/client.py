@@ -189,9 +189,34 @@ def feedback_many(workspace: str, scenario: str, labels: Sequence[Mapping[str, A
     return kept
 
 
-def describe(workspace: str, scenario: str) -> dict[str, Any]:
-    """The model's metadata: inputs with units and meaning, versions, and what serves now."""
-    return _send(workspace, "GET", f"/v2/models/{scenario}")
+def try_features(
+    workspace: str, scenario: str, version: int, features: Mapping[str, Sequence[float]]
+) -> list[float]:
+    """A version's scores of rows of finished features; nothing is logged, no event is remembered.
+
+    Raises
+    ------
+    Missing
+        There is no such version.
+    BadInput
+        The columns are not the version's features.
+    Unavailable
+        The gateway, or what it needs, is not there.
+    """
+    inputs = [
+        {"name": name, "datatype": "FP64", "shape": [len(values)], "data": list(values)}
+        for name, values in features.items()
+    ]
+    answer = _send(workspace, "POST", f"/v2/models/{scenario}/versions/{version}/try", {"inputs": inputs})
+    scores: list[float] = answer["outputs"][0]["data"]
+    return scores
+
+
+def describe(workspace: str, scenario: str, version: int | None = None) -> dict[str, Any]:
+    """The model's metadata: inputs with units and meaning, versions, and what serves now; or a version's."""
+    return _send(
+        workspace, "GET", f"/v2/models/{scenario}" + (f"/versions/{version}" if version is not None else "")
+    )
 
 
 def ready(workspace: str, scenario: str, version: int | None = None) -> bool:

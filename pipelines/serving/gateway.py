@@ -30,7 +30,7 @@ from pipelines.promotion import change_mark
 from pipelines.run import code_version
 from pipelines.scenarios import SCENARIOS, find_scenario
 from pipelines.scenarios.scenario import Scenario
-from pipelines.serving import faults
+from pipelines.serving import faults, trial
 from pipelines.serving.feedback import ABOUT, read_told
 from pipelines.serving.guards import Asgi, Unrecognised, guard_host, read_body, workspace_of
 from pipelines.serving.infer_request import parse_request
@@ -151,7 +151,7 @@ def _add_questions(app: FastAPI, gateway: Gateway) -> None:
     @app.get("/v2/")
     async def server() -> Response:
         version = await asyncio.to_thread(code_version)
-        return _json({"name": "flightdeck", "version": version, "extensions": ["feedback", "metrics"]})
+        return _json({"name": "flightdeck", "version": version, "extensions": ["feedback", "metrics", "try"]})
 
     @app.get("/v2/health/live")
     async def live() -> Response:
@@ -190,6 +190,7 @@ def _add_models(app: FastAPI, gateway: Gateway) -> None:
         predictor, scenario = gateway.predictor(request), _scenario(model)
         loaded = await asyncio.to_thread(predictor.endpoint(scenario).shelf.fetch, _number(version))
         about = {
+            "try": trial.ABOUT,
             "version": loaded.version,
             "run_id": loaded.run_id,
             "kind": loaded.card["kind"],
@@ -225,6 +226,14 @@ def _add_answers(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v2/models/{model}/versions/{version}/infer")
     async def infer_version(model: str, version: str, request: Request) -> Response:
         return await _infer(gateway, request, model, version)
+
+    @app.post("/v2/models/{model}/versions/{version}/try")
+    async def try_version(model: str, version: str, request: Request) -> Response:
+        predictor, scenario = gateway.predictor(request), _scenario(model)
+        loaded = await asyncio.to_thread(predictor.endpoint(scenario).shelf.fetch, _number(version))
+        scores = await asyncio.to_thread(trial.try_version, loaded, await _body(request))
+        output = {"name": "score", "datatype": "FP64", "shape": [len(scores)], "data": scores}
+        return _json({"model_name": scenario.name, "model_version": str(loaded.version), "outputs": [output]})
 
     @app.post("/feedback")
     async def feedback(request: Request) -> Response:

@@ -136,7 +136,9 @@ class Window:
         if self._positives_from < NOTHING and (told or rows):
             positives = self._new_positives(told, rows)
             if len(positives):
-                found = pd.concat([self._positives, positives], ignore_index=True)
+                # A table without rows has no kinds of columns that could be joined with others.
+                known = [self._positives] if len(self._positives) else []
+                found = pd.concat([*known, positives], ignore_index=True)
                 self._positives = found.drop_duplicates(ignore_index=True)
 
     def _drop_before(self, day: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipelines import promotion, registry
+from pipelines import freezing, promotion, registry
 from pipelines.production import clock as clocks
 from pipelines.production import retraining
 from pipelines.production.champion import read_champion
@@ -190,7 +190,8 @@ def _begin(workspace: Workspace, clock: Clock, incident: Incident) -> None:
     definition, found = incident.definition, dict[str, int]()
     if definition.canary or definition.route == "artifact":
         serving = promotion.serving(workspace, clock.scenario, clock.branch)
-        if serving.champion is None or (definition.canary and serving.canary is not None):
+        frozen = freezing.holding(workspace, clock.scenario, clock.branch) is not None
+        if serving.champion is None or (definition.canary and (frozen or serving.canary is not None)):
             return  # a day on which it can
         found["version"] = serving.champion
     if definition.canary:
