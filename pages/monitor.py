@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.parts import drift_files, frame, passing, time_bar, views, watch, watch_panels
 from pipelines.errors import FlightdeckError
+from pipelines.monitoring import plots
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
@@ -62,6 +63,14 @@ def draw_model(workspace: Workspace, facts: watch.Facts) -> None:
     with right:
         watch_panels.draw_column(workspace, facts)
     watch_panels.draw_checks(facts)
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        if "backlog_days" in facts.report["performance"]:  # a diary of before has none
+            frame.show(plots.backlog(facts.scenario, facts.report), key="backlog")
+    with right:
+        estimates = plots.estimates(facts.reports)
+        if estimates is not None:
+            frame.show(estimates, key="estimates")
 
 
 def draw_empty(facts: watch.Facts) -> None:

@@ -264,6 +264,7 @@ for _command in (
     simulation.simulate,
     simulation.rewind,
     simulation.branches,
+    simulation.labelling,
 ):
     cli.command()(_command)
 cli.add_typer(incidents.incident, name="incident")

@@ -10,6 +10,7 @@ from pages.parts.words import distinct
 from pipelines.production import clock as clocks
 from pipelines.production import policies, pricing, rewinding
 from pipelines.scenarios.scenario import Scenario
+from pipelines.serving import labelling
 from pipelines.workspace import Workspace
 
 
@@ -22,6 +23,8 @@ def draw(workspace: Workspace, scenario: Scenario, facts: Facts) -> None:
         _draw_policy(workspace, scenario, facts)
         with st.popover("Prices", icon=":material/payments:"):
             _draw_prices(workspace, scenario)
+        with st.popover("Labels", icon=":material/label:"):
+            _draw_labels(workspace, scenario, facts)
         with st.popover("Go to a day", icon=":material/history:", disabled=not rests):
             _draw_way(workspace, scenario, facts)
 
@@ -81,6 +84,38 @@ def _draw_prices(workspace: Workspace, scenario: Scenario) -> None:
     if now != scenario.prices and st.button("Take the scenario's prices"):
         pricing.forget_prices(workspace, scenario)
         st.rerun()
+
+
+def _draw_labels(workspace: Workspace, scenario: Scenario, facts: Facts) -> None:
+    """Of which events anybody finds out what they were."""
+    assert facts.clock is not None  # drawn once a world was begun
+    held = labelling.rule_on(labelling.rules(workspace, scenario.name), facts.clock.day)
+    modes = list(labelling.MODES)
+    mode = st.radio(
+        f"Which {scenario.events} get a label?",
+        modes,
+        modes.index(held.mode),
+        format_func=str.capitalize,
+        captions=[labelling.MODES[each] for each in modes],
+        key=f"labels:{facts.branch.name}:{held.mode}",
+    )
+    share = held.share if mode != "all" else 1.0
+    if mode != "all":
+        share = st.select_slider(
+            "And of the others, this share",
+            labelling.SHARES,
+            share if held.mode == mode else 0.1,
+            format_func=lambda each: f"{each:.0%}",
+            key=f"labels:share:{facts.branch.name}:{mode}:{held.share}",
+        )
+    frame.note(
+        "Monitoring and the test of a canary count a sampled label for those that have none. Training still "
+        "learns from every outcome."
+    )
+    if (mode, share) != (held.mode, held.share) and st.button("From today on"):
+        with frame.problems_shown():
+            labelling.choose(workspace, scenario.name, facts.clock.day, mode, float(share))
+            st.rerun()
 
 
 def _draw_way(workspace: Workspace, scenario: Scenario, facts: Facts) -> None:

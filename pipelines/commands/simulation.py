@@ -122,6 +122,35 @@ def branches(
         say({"branches": rows}, lines, as_json)
 
 
+def labelling(
+    scenario: ScenarioName,
+    mode: Annotated[
+        str | None, typer.Option("--set", metavar="MODE", help="all, investigated or blocked.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Of those without a label, the part that gets one.")] = 0.1,
+    workspace: InWorkspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Say of which events anybody finds out what they were; or choose that, from today on."""
+    from pipelines.production import clock as clocks
+    from pipelines.scenarios import find_scenario
+    from pipelines.serving import labelling as rules
+
+    with speaking(as_json):
+        place = open_workspace(workspace)
+        find_scenario(scenario)
+        if mode is not None:
+            day = clocks.must_read(place, scenario).day
+            rules.choose(place, scenario, day, mode, 1.0 if mode == "all" else share)
+        there = rules.rules(place, scenario) or (rules.Rule(),)
+        lines = [
+            f"from day {rule.since_day} on: {rule.mode}"
+            + (f", and {rule.share:.0%} of the others" if rule.mode != "all" else "")
+            for rule in there
+        ]
+        say({"scenario": scenario, "rules": [vars(rule) for rule in there]}, lines, as_json)
+
+
 def _branch_as_json(branch: Branch) -> dict[str, Any]:
     named = ("name", "parent", "fork_day", "title")
     return {"scenario": branch.scenario} | {name: getattr(branch, name) for name in named}

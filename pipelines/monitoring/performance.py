@@ -15,6 +15,7 @@ import pandas as pd
 from pipelines.evaluation import BLOCKED_DAYS, LEAST_POSITIVES
 from pipelines.monitoring.reference import Reference
 from pipelines.scenarios.scenario import DAY_S, Scenario
+from pipelines.serving import labelling
 from pipelines.tasks import alerts, bootstrap, metrics
 from pipelines.tasks.metrics import Floats
 
@@ -48,7 +49,8 @@ def measure(
     Returns
     -------
     dict
-        status ("measured", "waiting" for labels, or "few" of the positives), from_day, until_day, answers,
+        status ("measured", "waiting" for labels, "few" of the positives, or "blind": no alert is to get a
+        label), from_day, until_day, answers,
         positives, metrics, intervals (average_precision, alert_precision, share_found: of the positives the
         part that raised an alert), baseline {average_precision, alert_precision} of the no-model baseline,
         promised {metrics, intervals} by the evaluation, estimate, backlog. What does not exist is None.
@@ -56,12 +58,16 @@ def measure(
     until = day - scenario.label_delay_days
     from_day = until - window_days
     of_champion = answered[answered["version"] == reference.version]
-    labelled = of_champion[of_champion["label"].notna() & of_champion["day"].between(from_day, until - 1)]
+    in_span = of_champion[of_champion["day"].between(from_day, until - 1)]
+    labelled = labelling.repeated(in_span[in_span["label"].notna()])
     tested = _in_play(scenario, labelled, positives, from_day)
     k = int(reference.evaluation.get("alerts_per_day") or 1)
-    found = _figures(tested, k, resamples, seed)
+    alerts_there = in_span[in_span["decision"]]
+    blind = len(alerts_there) > 0 and not len(labelling.awaited(alerts_there))
+    found = _figures(tested.iloc[:0] if blind else tested, k, resamples, seed)
     count = int(tested["label"].sum()) if len(tested) else 0
     status = "waiting" if not len(tested) else "few" if count < LEAST_POSITIVES else "measured"
+    status = "blind" if blind else status
     return {
         "status": status,
         "from_day": from_day,
@@ -73,6 +79,7 @@ def measure(
         "promised": _promised(reference),
         "estimate": estimate(scenario, of_champion, reference, day, window_days, k),
         "backlog": _backlog(scenario, answered, day),
+        "backlog_days": _backlog_days(scenario, answered, day),
     }
 
 
@@ -197,6 +204,23 @@ def _backlog(scenario: Scenario, answered: pd.DataFrame, day: int) -> dict[str, 
     unlabelled = answered[answered["label"].isna()]
     late = unlabelled["event_time"] < (day - 1 - scenario.label_delay_days) * DAY_S
     return {"waiting": int((~late).sum()), "late": int(late.sum())}
+
+
+def _backlog_days(scenario: Scenario, answered: pd.DataFrame, day: int) -> list[dict[str, int]]:
+    """Of each day's answers: how many have a label, wait for one, are overdue, and never get one."""
+    never = ~answered.index.isin(labelling.awaited(answered).index)
+    labelled = answered["label"].notna().to_numpy() & ~never
+    late = (answered["event_time"] < (day - 1 - scenario.label_delay_days) * DAY_S).to_numpy()
+    states = {
+        "labelled": labelled,
+        "waiting": ~labelled & ~never & ~late,
+        "overdue": ~labelled & ~never & late,
+        "never": never,
+    }
+    by_day = pd.DataFrame(states).groupby(answered["day"].to_numpy()).sum()
+    return [
+        {"day": int(each)} | {name: int(by_day.loc[each, name]) for name in states} for each in by_day.index
+    ]
 
 
 def _plain(value: float) -> float | None:

@@ -25,6 +25,18 @@ BINS = 40
 CUT = 0.005
 
 
+_BACKLOG: dict[str, tuple[figures.Role, str]] = {
+    "labelled": ("labels", "have a label"),
+    "waiting": ("reference", "wait for it"),
+    "overdue": ("challenger", "are overdue"),
+    "never": ("shadow", "never get one"),
+}
+# Some labels are a little late; more than one in fifty is worth a word.
+OVERDUE_SHARE = 0.02
+# An estimate that is this near on average is about right; and of fewer weeks nothing is said.
+CLOSE, LEAST_PAIRS = 0.05, 3
+
+
 def drift_dots(columns: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     """How far each column is from where an alarm begins: one dot each, the worst on top.
 
@@ -154,6 +166,65 @@ def performance(
     return figure
 
 
+def backlog(scenario: Scenario, report: Mapping[str, Any]) -> Figure:
+    """Which answers of the newest days have a label, wait for one, are overdue or never get one."""
+    days = report["performance"]["backlog_days"]
+    total = {name: sum(each[name] for each in days) for name in _BACKLOG}
+    answers = max(1, sum(total.values()))
+    title = f"{total['waiting']:,} {scenario.events} wait for their label"
+    if total["overdue"] > OVERDUE_SHARE * answers:
+        title = f"{total['overdue']:,} labels are overdue"
+    elif total["never"]:
+        title = f"{total['never']:,} {scenario.events} will never get a label, {total['waiting']:,} wait"
+    figure = figures.new_figure(title, "Day", f"{scenario.events.capitalize()} answered", height=270)
+    for name, (role, words) in _BACKLOG.items():
+        if total[name]:
+            figures.bars(figure, [each["day"] for each in days], [each[name] for each in days], role, words)
+    # At the right: at the left stands what the axis shows.
+    figure.update_layout(barmode="stack", legend={"x": 1, "xanchor": "right"})
+    told = ", ".join(f"{total[name]:,} {words}" for name, (_, words) in _BACKLOG.items())
+    figures.describe_as(figure, f"Of {answers:,} {scenario.events}: {told}.")
+    return figure
+
+
+def estimates(reports: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """What was estimated of the alerts before any label came, beside what labels said of the same days."""
+    guessed = {
+        each["performance"]["estimate"]["until_day"]: each["performance"]["estimate"]["alert_precision"]
+        for each in reports
+        if each["performance"]["estimate"]["alert_precision"] is not None
+    }
+    known = {
+        each["performance"]["until_day"]: each["performance"]
+        for each in reports
+        if each["performance"]["status"] == "measured" and each["performance"]["until_day"] in guessed
+    }
+    if len(known) < LEAST_PAIRS:
+        return None
+    days = sorted(known)
+    right = [known[day]["metrics"]["alert_precision"] for day in days]
+    apart = float(np.mean([guessed[day] - value for day, value in zip(days, right, strict=True)]))
+    verdict = "too hopeful" if apart > CLOSE else "too doubtful" if apart < -CLOSE else "about right"
+    title = f"Without labels the estimate was {verdict}: {100 * abs(apart):.0f} of 100 alerts apart"
+    figure = figures.new_figure(title, "Last day of the week", "Share of alerts that are right", height=270)
+    spans = [known[day]["intervals"]["alert_precision"] for day in days]
+    filled = [
+        (low if low is not None else value, high if high is not None else value)
+        for (low, high), value in zip(spans, right, strict=True)
+    ]
+    figures.band(figure, days, [low for low, _ in filled], [high for _, high in filled], "champion")
+    figures.line(figure, days, right, "champion", "by labels")
+    all_days = sorted(guessed)
+    figures.line(figure, all_days, [guessed[day] for day in all_days], "labels", "estimate")
+    figures.zone(figure, days[-1], all_days[-1], "no labels yet")
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    words = (
+        f"On {len(days)} weeks with labels the estimate is {100 * apart:+.0f} of 100 alerts off on average."
+    )
+    figures.describe_as(figure, words)
+    return figure
+
+
 def _draw_estimate(figure: Figure, reports: Sequence[Mapping[str, Any]], name: str) -> None:
     """What the scores alone say of the days whose labels are missing, as hollow points."""
     latest = reports[-1]["performance"]
@@ -191,7 +262,11 @@ def _performance_title(scenario: Scenario, measured: Sequence[Mapping[str, Any]]
     high, low = latest["intervals"][name][1], latest["promised"]["intervals"][name][0]
     if high is not None and low is not None and high < low:
         return "The alerts are less right than they were in the evaluation"
-    return "The alerts are as right as they were in the evaluation" if value is not None else "Not measured"
+    if value is None:
+        return "Not measured"
+    if low is not None and value < low:
+        return "The alerts are less right than in the evaluation, which may still be chance"
+    return "The alerts are within what the evaluation promised"
 
 
 def _part(column: Mapping[str, Any]) -> float:

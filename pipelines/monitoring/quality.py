@@ -13,6 +13,7 @@ import pandas as pd
 
 from pipelines.monitoring.reference import Reference
 from pipelines.scenarios.scenario import DAY_S, Scenario
+from pipelines.serving.labelling import awaited
 
 # A day with less than half or more than twice the usual number is no ordinary day.
 LEAST_VOLUME, MOST_VOLUME = 0.5, 2.0
@@ -152,7 +153,7 @@ def _categories(scenario: Scenario, window: pd.DataFrame, reference: Reference) 
 
 
 def _labels_arrive(scenario: Scenario, answered: pd.DataFrame, day: int) -> Check:
-    due = answered[answered["event_time"] < (day - 1 - scenario.label_delay_days) * DAY_S]
+    due = awaited(answered[answered["event_time"] < (day - 1 - scenario.label_delay_days) * DAY_S])
     late = float(due["label"].isna().mean()) if len(due) else 0.0
     return Check(
         LABELS_ARRIVE,
@@ -165,7 +166,8 @@ def _labels_arrive(scenario: Scenario, answered: pd.DataFrame, day: int) -> Chec
 
 def _alerts_are_labelled(scenario: Scenario, answered: pd.DataFrame, day: int) -> Check:
     until_day = day - 1 - scenario.label_delay_days
-    due = answered[answered["decision"] & answered["day"].between(until_day - NEWEST_DAYS, until_day - 1)]
+    newest = answered["day"].between(until_day - NEWEST_DAYS, until_day - 1)
+    due = awaited(answered[answered["decision"] & newest])
     there = float(due["label"].notna().mean()) if len(due) else 1.0
     enough = len(due) >= LEAST_ALERTS
     return Check(

@@ -6,7 +6,7 @@ be made at the end of every simulated day. It holds no times and no ids of runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pipelines.monitoring.operations import compare_canary
 from pipelines.monitoring.reference import SCORE, WEEK_DAYS, Reference, find_reference, read_reference
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S, Calendar, Scenario
+from pipelines.serving import labelling
 from pipelines.serving.logged import Log, newest_day
 from pipelines.serving.window import Window
 from pipelines.workspace import Workspace
@@ -65,7 +66,8 @@ def monitor(
     scenario = find_scenario(scenario) if isinstance(scenario, str) else scenario
     reference = find_reference(workspace, scenario, branch)
     log = log or Log(workspace, scenario, branch or branches.live(workspace, scenario.name))
-    return _report_with(reference, log, scenario, day, window_days, resamples, seed, method)
+    rules = labelling.rules(workspace, scenario.name, branch)
+    return _report_with(reference, log, scenario, day, window_days, resamples, seed, method, rules)
 
 
 def monitor_run(
@@ -131,9 +133,11 @@ def _report_with(
     resamples: int,
     seed: int,
     method: str | None,
+    rules: Sequence[labelling.Rule] = (),
 ) -> dict[str, Any]:
     read_from = day - scenario.label_delay_days - window_days
     answered = log.read(read_from, day, at_s=day * DAY_S, routes=("champion", "canary"))
+    answered = labelling.weigh(rules, answered)
     recent = log.positives((read_from - BLOCKED_DAYS) * DAY_S, day * DAY_S)
     positives = pd.concat([reference.known_positives, recent]) if len(recent) else reference.known_positives
     return report_on(
@@ -208,6 +212,8 @@ def summarise(scenario: Scenario, report: dict[str, Any]) -> str:
         due = measured["until_day"] + scenario.label_delay_days + 1
         answers = f"Version {report['version']} answers, but no label has come yet"
         return f"{answers}; the first are due about day {due}."
+    if measured["status"] == "blind":
+        return "Alerts get no label, so nobody can say whether they are right."
     found, promised = (
         each["alert_precision"] for each in (measured["metrics"], measured["promised"]["metrics"])
     )

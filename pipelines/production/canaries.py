@@ -18,6 +18,7 @@ from pipelines.production.clock import Clock
 from pipelines.promotion import Promotion
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
+from pipelines.serving import labelling
 from pipelines.serving.logged import read_logged
 from pipelines.tasks.money import decisions
 from pipelines.tasks.sequential import POCOCK, Difference, compare
@@ -175,7 +176,8 @@ def _look(workspace: Workspace, clock: Clock, row: Promotion, number: int) -> Lo
     answered = read_logged(
         workspace, scenario, row.day, until, branch=clock.branch, at_s=clock.day * DAY_S, world=clock.world
     )
-    known = answered[answered["label"].notna()]
+    answered = labelling.weigh(labelling.rules(workspace, clock.scenario, clock.branch), answered)
+    known = labelling.repeated(answered[answered["label"].notna()])
     prices = pricing.prices_of(workspace, scenario)
     stake = known[prices.missed_column] if prices.missed_column else None
     gains = decisions(prices, known["label"].astype(float), stake).gains

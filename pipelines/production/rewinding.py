@@ -19,7 +19,7 @@ from pipelines.production.clock import Clock
 from pipelines.production.incidents import records
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
-from pipelines.serving import corrections, faults, prediction_log
+from pipelines.serving import corrections, faults, labelling, prediction_log
 from pipelines.workspace import Workspace
 
 # So many lines of time of one world can be told apart in one plot.
@@ -61,6 +61,7 @@ def rewind(workspace: Workspace, scenario: str, day: int, title: str = "") -> Br
         records.copy_branch(connection, *of_branch, day)
         faults.copy_branch(connection, *of_branch, day * DAY_S)
         corrections.copy_branch(connection, *of_branch, day)
+        labelling.copy_branch(connection, *of_branch, day)
         policies.copy_branch(connection, *of_branch, day)
         canaries.copy_branch(connection, *of_branch, day)
         prediction_log.copy_branch(connection, *of_branch, day)

@@ -24,7 +24,7 @@ from pipelines.production.sending import labels_of_copies, send
 from pipelines.production.worlds import World
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
-from pipelines.serving import client, logged
+from pipelines.serving import client, labelling, logged
 from pipelines.serving.faults import Broken
 from pipelines.serving.feedback import MAX_LABELS
 from pipelines.serving.infer_request import MAX_ROWS
@@ -122,7 +122,8 @@ def told_today(workspace: Workspace, clock: Clock, world: World, situation: Situ
     begin_s, end_s = clock.day * DAY_S, (clock.day + 1) * DAY_S
     upstream = situation.source_faults()
     due = _expected(workspace, clock, labels_of_copies(world.labels(begin_s, end_s), upstream))
-    if situation == CALM:
+    rules = labelling.rules(workspace, clock.scenario, clock.branch)
+    if situation == CALM and not rules:
         return due.drop(columns="event_time")
     held = situation.held_up(clock.day)
     if held is not None:
@@ -135,6 +136,11 @@ def told_today(workspace: Workspace, clock: Clock, world: World, situation: Situ
     # Of what nobody answered since serving began, nobody waits for the outcome.
     played = due["event_time"] >= clock.first_day * DAY_S
     due = due[~played | due["event_id"].isin(decided)]
+    if rules:
+        ids = due["event_id"].tolist()
+        days = (due["event_time"] // DAY_S).tolist()
+        stand = labelling.weights(rules, days, ids, [decided.get(each, False) for each in ids])
+        due = due[(stand > 0) | ~due["event_id"].isin(decided).to_numpy()]
     return situation.change_labels(clock.day, due, decided).drop(columns="event_time")
 
 
