@@ -8,6 +8,7 @@ from pages.parts import frame, passing, rooms, watch
 from pages.parts.words import plain, several
 from pipelines.monitoring import alerts
 from pipelines.monitoring.report import LEAST_ANSWERS
+from pipelines.monitoring.rules import FALSE_ALARMS
 from pipelines.production import clock as clocks
 from pipelines.production import retraining
 from pipelines.scenarios.scenario import Scenario
@@ -20,7 +21,11 @@ def draw_alerts(workspace: Workspace, facts: watch.Facts) -> None:
     st.markdown("**Open alerts**")
     with st.container(height=330, border=False, gap="xsmall"):
         if not facts.open:
-            frame.note("None. A rule speaks up only when something is outside what weeks do by themselves.")
+            often = f"{FALSE_ALARMS * 100:.0f} of 100"
+            frame.note(
+                "None. A rule speaks up only when something is outside what weeks do by themselves: where "
+                f"nothing has changed it is wrong in at most {often} weekly reports."
+            )
         for place, each in enumerate(facts.open):
             draw_alert(workspace, facts, each, opened=place == 0)
         ended = [each for each in facts.all if each.state == "resolved"][-3:]

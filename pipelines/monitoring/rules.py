@@ -14,6 +14,10 @@ from pipelines.monitoring import operations, quality
 
 Severity = Literal["bad", "attention"]
 
+# On weeks in which nothing has changed a rule opens an alert in at most this part of weekly reports:
+# `tests/monitoring/test_false_alarms.py` counts them on a hundred worlds.
+FALSE_ALARMS = 0.01
+
 # A week of bad luck among the stolen cards looks like decay for some days: of such weeks there is one in
 # twenty. So a loss counts at once when more than half is lost, and else when a week of reports shows it.
 MUCH = 0.5

@@ -6,80 +6,21 @@ Over HTTP these take weeks of days each; here the same reports are made of the s
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
+from unplayed_worlds import reports, rules_of, world
 
-from pipelines import evaluation
-from pipelines.features import offline
-from pipelines.ingestion import collect
-from pipelines.lifecycle import Evaluate, Train
-from pipelines.monitoring.reference import read_reference
-from pipelines.monitoring.report import report_on
-from pipelines.monitoring.rules import LASTING_DAYS, findings
 from pipelines.production import retraining
 from pipelines.production.incidents.changes import CHANGES
-from pipelines.production.incidents.library import LIBRARY, possible_in
+from pipelines.production.incidents.library import LIBRARY
 from pipelines.production.sending import SourceFault, send
-from pipelines.run import write_json
 from pipelines.scenarios import find_scenario
-from pipelines.scenarios.scenario import DAY_S, Begun, Scenario
-from pipelines.training import fit, save_model, score
+from pipelines.scenarios.scenario import DAY_S, Begun
 
 FRAUD = find_scenario("fraud")
 BEGINS = 70
 RETRAINED = [each.name for each in CHANGES if "retrain" in each.fixes]
-
-
-def world(scenario: Scenario, name: str, until_day: int) -> pd.DataFrame:
-    """Features of everything that happens, with labels as they come."""
-    episodes = f"{name}@{BEGINS}"
-    events = collect(scenario, "teaching", 1, until_day, episodes)
-    raw = events[[column.name for column in scenario.columns if column.kind == "id"]]
-    seen = offline.compute(scenario, events).assign(cold_start="")
-    return seen.assign(**{column: raw[column] for column in raw if column not in seen})
-
-
-def reports(
-    scenario: Scenario, features: pd.DataFrame, trained: int, days: range, folder: Path
-) -> list[dict[str, Any]]:
-    """The report of each of these days on a model that was trained on the morning of `trained`."""
-    known = features.loc[features["event_time"] < trained * DAY_S].copy()
-    unknown = known["label_time"] > trained * DAY_S
-    known["label"] = known["label"].mask(unknown)
-    model = fit(scenario, known, Train(), 1, trained * DAY_S)
-    folder.mkdir()
-    known.to_parquet(folder / "features.parquet")
-    save_model(folder / "model", model)
-    write_json(folder / "evaluation.json", evaluation.evaluate(scenario, known, model, Evaluate(), 1))
-    paths = (folder / name for name in ("features.parquet", "model", "evaluation.json"))
-    reference = read_reference(scenario.name, 1, *paths)
-    answered = features[features["event_time"] >= trained * DAY_S].reset_index(drop=True)
-    scores = score(model.model, answered[model.card["features"]])
-    answered = answered.assign(
-        day=answered["event_time"] // DAY_S,
-        version=1,
-        route="champion",
-        score=scores,
-        decision=scores >= model.card["threshold"],
-    )
-    found = []
-    back = scenario.label_delay_days + 7
-    for day in days:
-        window = answered[answered["day"].between(day - back, day - 1)]
-        window = window.assign(label=window["label"].mask(window["label_time"] > day * DAY_S))
-        told = answered[(answered["label"] == 1) & (answered["label_time"] <= day * DAY_S)]
-        positives = pd.concat([reference.known_positives, told[[scenario.alert_entity, "label_time"]]])
-        found.append(report_on(scenario, window, positives, reference, day, resamples=50))
-    return found
-
-
-def rules_of(made: list[dict[str, Any]]) -> list[set[str]]:
-    """Which rules each report meets, with those before it."""
-    return [
-        set(findings(report, made[max(0, place - LASTING_DAYS) : place])) for place, report in enumerate(made)
-    ]
 
 
 @pytest.mark.parametrize("name", [each.name for each in CHANGES if each.name != "microscope"])
@@ -88,7 +29,7 @@ def test_a_change_shows_where_its_lesson_says_and_a_new_model_ends_it(name: str,
     definition = LIBRARY[name]
     worth = retraining.learnable_from(FRAUD, {"train_days": 21, "test_days": 7}, BEGINS).worth_day
     whole = retraining.learnable_from(FRAUD, {"train_days": 21, "test_days": 7}, BEGINS).whole_day
-    features = world(FRAUD, name, whole + 21)
+    features = world(FRAUD, f"{name}@{BEGINS}", whole + 21)
 
     # then it shows in time, and not before
     last = BEGINS + definition.within_days
@@ -103,16 +44,6 @@ def test_a_change_shows_where_its_lesson_says_and_a_new_model_ends_it(name: str,
             reports(FRAUD, features, whole, range(whole + 14, whole + 21, 3), tmp_path / "after")
         )
         assert not set.union(*after) & {"performance", "input_drift"}, after
-
-
-def test_a_new_microscope_shows_in_what_it_measures(tmp_path: Path) -> None:
-    biopsies = find_scenario("biopsies")
-    assert "microscope" in {each.name for each in possible_in(biopsies)}
-    features = world(biopsies, "microscope", 90)
-    (report,) = reports(biopsies, features, 60, range(89, 90), tmp_path / "before")
-    if report["drift"] is None:  # some 45 answers a week: a distribution needs 100
-        pytest.skip("too few answers in a week")
-    assert findings(report)
 
 
 def test_the_rule_by_hand_stops_the_new_kind_of_fraud_and_hardly_anybody_else() -> None:
