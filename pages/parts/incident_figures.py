@@ -47,13 +47,14 @@ def requests(facts: Facts, days: Sequence[Day]) -> go.Figure:
         worst = max(lost, key=lambda day: day.lost)
         sent = worst.lost + worst.requests
         title = f"On day {worst.day}, {worst.lost:,} of {sent:,} {facts.scenario.events} got no answer"
-    figure = figures.new_figure(title, "Day", f"{facts.scenario.events.capitalize()} a day", HEIGHT)
+    # Where there is a key it needs the place of the unit; the title says what is counted.
+    unit = "" if lost else f"{facts.scenario.events.capitalize()} a day"
+    figure = figures.new_figure(title, "Day", unit, HEIGHT)
     x = [day.day for day in days]
     figures.bars(figure, x, [day.requests for day in days], "champion", "answered")
     if lost:
         figures.bars(figure, x, [day.lost for day in days], "challenger", "without an answer")
-        # At the right: at the left stands what the axis shows.
-        figure.update_layout(barmode="stack", legend={"x": 1, "xanchor": "right"})
+        figure.update_layout(barmode="stack")
     return _with_usual(figure, facts.usual.requests if facts.usual else None)
 
 

@@ -28,11 +28,12 @@ PRODUCTION, MONITOR, INCIDENTS, POLICIES, NOTEBOOKS, HISTORY, WORKSPACE = (
 
 @dataclass(frozen=True)
 class Place:
-    """One room's file in pages/, its title in the sidebar and its Material symbol."""
+    """One room's file in pages/, its title in the sidebar, its Material symbol and what it belongs to."""
 
     name: str
     title: str
     icon: str
+    section: str
 
     @property
     def file(self) -> str:
@@ -46,20 +47,20 @@ class Place:
 
 
 ROOMS: tuple[Place, ...] = (
-    Place(HOME, "Home", "home"),
-    Place(FOUNDATIONS, "Foundations", "foundation"),
-    Place(DATA, "Data", "database"),
-    Place(TRAIN, "Train", "model_training"),
-    Place(EVALUATE, "Evaluate", "balance"),
-    Place(REGISTRY, "Registry", "inventory_2"),
-    Place(DEPLOY, "Deploy", "rocket_launch"),
-    Place(PRODUCTION, "Production", "cell_tower"),
-    Place(MONITOR, "Monitor", "monitoring"),
-    Place(INCIDENTS, "Incidents", "emergency_home"),
-    Place(POLICIES, "Policy lab", "science"),
-    Place(NOTEBOOKS, "Notebooks", "menu_book"),
-    Place(HISTORY, "History", "history"),
-    Place(WORKSPACE, "Workspace", "folder"),
+    Place(HOME, "Home", "home", "Start"),
+    Place(FOUNDATIONS, "Foundations", "foundation", "Start"),
+    Place(DATA, "Data", "database", "Build"),
+    Place(NOTEBOOKS, "Notebooks", "menu_book", "Build"),
+    Place(TRAIN, "Train", "model_training", "Build"),
+    Place(EVALUATE, "Evaluate", "balance", "Build"),
+    Place(REGISTRY, "Registry", "inventory_2", "Release"),
+    Place(DEPLOY, "Deploy", "rocket_launch", "Release"),
+    Place(PRODUCTION, "Production", "cell_tower", "Run"),
+    Place(MONITOR, "Monitor", "monitoring", "Run"),
+    Place(INCIDENTS, "Incidents", "emergency_home", "Run"),
+    Place(POLICIES, "Policy lab", "science", "Run"),
+    Place(HISTORY, "History", "history", "Keep"),
+    Place(WORKSPACE, "Workspace", "folder", "Keep"),
 )
 
 
@@ -68,15 +69,16 @@ def file_of(name: str) -> str:
     return f"pages/{name}.py"
 
 
-def pages() -> list[st.Page]:
-    """All rooms, as Streamlit's navigation takes them; Home is where the app opens."""
-    return [
-        st.Page(
+def pages() -> dict[str, list[st.Page]]:
+    """All rooms by section, as Streamlit's navigation takes them; Home is where the app opens."""
+    found: dict[str, list[st.Page]] = {}
+    for room in ROOMS:
+        page = st.Page(
             room.file,
             title=room.title,
             icon=f":material/{room.icon}:",
             url_path=room.address,
             default=room.name == HOME,
         )
-        for room in ROOMS
-    ]
+        found.setdefault(room.section, []).append(page)
+    return found

@@ -77,20 +77,26 @@ def measure(
         "alerts_per_day": k,
         **found,
         "promised": _promised(reference),
-        "estimate": estimate(scenario, of_champion, reference, day, window_days, k),
+        "estimate": estimate(scenario, of_champion, positives, reference, day, window_days, k),
         "backlog": _backlog(scenario, answered, day),
         "backlog_days": _backlog_days(scenario, answered, day),
     }
 
 
 def estimate(
-    scenario: Scenario, of_champion: pd.DataFrame, reference: Reference, day: int, window_days: int, k: int
+    scenario: Scenario,
+    of_champion: pd.DataFrame,
+    positives: pd.DataFrame,
+    reference: Reference,
+    day: int,
+    window_days: int,
+    k: int,
 ) -> dict[str, Any]:
     """What the scores of the newest days say of the alerts, before any label has come.
 
     A score stands for the share that was positive among reference rows of such a score; of the k entities
-    a day with the highest scores these shares are averaged. It is right as long as a score means what it
-    meant: when that changes, only labels show it.
+    a day with the highest scores these shares are averaged. Who was found out before is left out, as where
+    it is measured. It is right as long as a score means what it meant: when it does not, only labels tell.
 
     Returns
     -------
@@ -98,6 +104,7 @@ def estimate(
         alert_precision (None without scores), from_day, until_day.
     """
     window = of_champion[of_champion["day"] >= day - window_days]
+    window = _without_found_out(scenario, window, positives, day - window_days)
     result: dict[str, Any] = {"alert_precision": None, "from_day": day - window_days, "until_day": day}
     if reference.calibration is None or not len(window):
         return result
@@ -116,9 +123,7 @@ def _in_play(
     scenario: Scenario, labelled: pd.DataFrame, positives: pd.DataFrame, from_day: int
 ) -> pd.DataFrame:
     """The labelled answers without those about entities that had been found out when the day began."""
-    recent = positives[positives["label_time"] >= (from_day - BLOCKED_DAYS) * DAY_S]
-    blocked_at = recent.groupby(scenario.alert_entity)["label_time"].min()
-    rows = labelled[~(labelled[scenario.alert_entity].map(blocked_at) <= labelled["day"] * DAY_S)]
+    rows = _without_found_out(scenario, labelled, positives, from_day)
     return pd.DataFrame(
         {
             "day": rows["day"].to_numpy(np.int64),
@@ -129,6 +134,15 @@ def _in_play(
             "decision": rows["decision"].to_numpy(bool),
         }
     )
+
+
+def _without_found_out(
+    scenario: Scenario, answered: pd.DataFrame, positives: pd.DataFrame, from_day: int
+) -> pd.DataFrame:
+    """Answers without those about entities that had been found out when their day began."""
+    recent = positives[positives["label_time"] >= (from_day - BLOCKED_DAYS) * DAY_S]
+    blocked_at = recent.groupby(scenario.alert_entity)["label_time"].min()
+    return answered[~(answered[scenario.alert_entity].map(blocked_at) <= answered["day"] * DAY_S)]
 
 
 def _figures(tested: pd.DataFrame, k: int, resamples: int, seed: int) -> dict[str, Any]:

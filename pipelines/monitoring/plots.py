@@ -176,12 +176,12 @@ def backlog(scenario: Scenario, report: Mapping[str, Any]) -> Figure:
         title = f"{total['overdue']:,} labels are overdue"
     elif total["never"]:
         title = f"{total['never']:,} {scenario.events} will never get a label, {total['waiting']:,} wait"
-    figure = figures.new_figure(title, "Day", f"{scenario.events.capitalize()} answered", height=270)
+    # No unit above the axis: the key needs the place, and the title says what is counted.
+    figure = figures.new_figure(title, "Day", height=270)
     for name, (role, words) in _BACKLOG.items():
         if total[name]:
             figures.bars(figure, [each["day"] for each in days], [each[name] for each in days], role, words)
-    # At the right: at the left stands what the axis shows.
-    figure.update_layout(barmode="stack", legend={"x": 1, "xanchor": "right"})
+    figure.update_layout(barmode="stack")
     told = ", ".join(f"{total[name]:,} {words}" for name, (_, words) in _BACKLOG.items())
     figures.describe_as(figure, f"Of {answers:,} {scenario.events}: {told}.")
     return figure
