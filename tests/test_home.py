@@ -93,6 +93,13 @@ def test_time_passes_when_it_is_let(workspace: Workspace) -> None:  # noqa: F811
     assert clock.state == "idle"
     press(show("home"), "Let a week pass")
     assert clocks.read(workspace, "fraud").target_day == 77  # type: ignore[union-attr]
+    press(show("home"), "Pause")
+
+    # and it can be let pass until somebody pauses it
+    press(show("home"), "Play")
+    clock = clocks.read(workspace, "fraud")
+    assert clock is not None
+    assert clock.target_day == clock.last_day == 365
 
 
 def test_time_can_pass_as_soon_as_a_version_serves(workspace: Workspace) -> None:  # noqa: F811

@@ -38,7 +38,6 @@ def _draw(workspace: Workspace, scenario: Scenario, state: str) -> None:
     clock = clocks.read(workspace, scenario.name)
     if clock is not None and clock.state != state:
         st.rerun()
-    going_on = clock is not None and clock.state != "idle"
     with st.container(border=True, gap="xsmall"):
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
@@ -46,10 +45,10 @@ def _draw(workspace: Workspace, scenario: Scenario, state: str) -> None:
             st.markdown(_day(clock, scenario), width="content")
             with st.container(horizontal=True, gap="xsmall", width="content"):
                 _draw_steps(workspace, scenario, clock)
-        # Pause stands beside what it pauses: with the three others it would not fit on a phone's line.
+        # Beside what it moves: with the three others it would not fit on a phone's line.
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.progress(_share(clock), text=_progress(clock, scenario))
-            _draw_pause(workspace, scenario, going_on)
+            _draw_play(workspace, scenario, clock)
         problem = _problem(workspace, clock)
         if problem:
             st.markdown(f":orange[:material/warning:] {problem}")
@@ -66,10 +65,20 @@ def _draw_steps(workspace: Workspace, scenario: Scenario, clock: Clock | None) -
                 st.rerun()
 
 
-def _draw_pause(workspace: Workspace, scenario: Scenario, going_on: bool) -> None:
-    if st.button("Pause", icon=":material/pause:", disabled=not going_on, key="time:pause"):
+def _draw_play(workspace: Workspace, scenario: Scenario, clock: Clock | None) -> None:
+    """Play on until somebody pauses; or pause."""
+    going_on = clock is not None and clock.state != "idle"
+    if going_on:
+        if st.button("Pause", icon=":material/pause:", key="time:pause"):
+            with frame.problems_shown():
+                clocks.pause(workspace, scenario.name)
+                st.rerun()
+        return
+    left = clock.last_day - clock.day if clock is not None else 0
+    why = None if left else "First let a day pass." if clock is None else "The world has ended."
+    if st.button("Play", icon=":material/play_arrow:", disabled=not left, help=why, key="time:play"):
         with frame.problems_shown():
-            clocks.pause(workspace, scenario.name)
+            clocks.advance(workspace, scenario.name, left)
             st.rerun()
 
 
