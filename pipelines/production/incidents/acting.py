@@ -33,6 +33,8 @@ from pipelines.workspace import Workspace
 NEVER = 10**9  # A day that no world reaches.
 FLIPPED_SHARE = 0.8
 CANARY_SHARE = 0.2
+# What the promotion ledger says of a release that an incident has led to.
+REASON = "because of an incident"
 
 
 def morning(workspace: Workspace, clock: Clock) -> Clock:
@@ -172,17 +174,17 @@ def pull(workspace: Workspace, clock: Clock, name: str, incident: str = "") -> s
 
 def _release(workspace: Workspace, clock: Clock, lever: Lever) -> str:
     """Do what changes who answers; what was done, in a sentence."""
-    of_branch = {"day": clock.day, "branch": clock.branch}
+    scenario, day, branch = clock.scenario, clock.day, clock.branch
     if lever.name == "rollback":
-        row = promotion.rollback(workspace, clock.scenario, reason="an incident", **of_branch)  # type: ignore[arg-type]
-        return f"Version {row.version} answers again, from day {clock.day} on."
+        row = promotion.rollback(workspace, scenario, reason=REASON, day=day, branch=branch)
+        return f"Version {row.version} answers again, from day {day} on."
     if lever.name == "end_canary":
-        promotion.withdraw(workspace, clock.scenario, stage="canary", reason="an incident", **of_branch)  # type: ignore[arg-type]
-        return f"The champion answers alone, from day {clock.day} on."
+        promotion.withdraw(workspace, scenario, stage="canary", reason=REASON, day=day, branch=branch)
+        return f"The champion answers alone, from day {day} on."
     if lever.name == "retrain":
-        run = retraining.retrain(workspace, clock.scenario, "an incident", clock.branch)
+        run = retraining.retrain(workspace, scenario, REASON, branch)
         return f"Run {run.run_id} is on its way; what it makes serves once its gate has let it through."
-    return f"Done on the morning of day {clock.day}. The next days will show what it has changed."
+    return f"Done on the morning of day {day}. The next days will show what it has changed."
 
 
 def _begin(workspace: Workspace, clock: Clock, incident: Incident) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipelines.errors import BadInput
+from pipelines.production.incidents import levers
 from pipelines.production.incidents.breakdowns import BREAKDOWNS
 from pipelines.production.incidents.changes import CHANGES
 from pipelines.production.incidents.definition import Definition
@@ -19,17 +20,22 @@ LIBRARY: Mapping[str, Definition] = {each.name: each for each in (*BREAKDOWNS, *
 
 def possible_in(scenario: Scenario) -> list[Definition]:
     """The incidents that can happen in this world."""
-    episodes = {each.name for each in scenario.episodes}
+    return [each for each in LIBRARY.values() if _can_happen(scenario, each)]
+
+
+def _can_happen(scenario: Scenario, definition: Definition) -> bool:
+    """Whether the world has what the incident breaks, and what ends it."""
     kinds = {type(each) for each in scenario.features}
-    needed: Mapping[str, type] = {"means_empty": Mean, "labels_unseen": LabelRate}
-    return [
-        each
-        for each in LIBRARY.values()
-        if (not each.episode or each.name in episodes)
-        and (each.route is None or needed.get(each.route, object) in {*kinds, object})
-        and (each.source != "spike" or Count in kinds)
-        and ("stop_by_rule" not in each.fixes or scenario.rule)
-    ]
+    if definition.episode and definition.name not in {each.name for each in scenario.episodes}:
+        return False
+    if levers.STOP in definition.fixes and not scenario.rule:
+        return False
+    needed = _NEEDED.get(definition.source or "") or _NEEDED.get(definition.route or "")
+    return needed is None or needed in kinds
+
+
+# Which features a fault needs, to break anything.
+_NEEDED: Mapping[str, type] = {"means_empty": Mean, "labels_unseen": LabelRate, "spike": Count}
 
 
 def find(scenario: Scenario, name: str) -> Definition:
