@@ -23,7 +23,7 @@ from pipelines.production.incidents.changes import CHANGES
 from pipelines.production.incidents.library import LIBRARY, possible_in
 from pipelines.production.sending import SourceFault, send
 from pipelines.run import write_json
-from pipelines.scenarios import find_scenario
+from pipelines.scenarios import SCENARIOS, find_scenario
 from pipelines.scenarios.scenario import DAY_S, Begun, Scenario
 from pipelines.training import fit, save_model, score
 
@@ -32,11 +32,16 @@ BEGINS = 70
 RETRAINED = [each.name for each in CHANGES if "retrain" in each.fixes]
 
 
+def home_of(name: str) -> Scenario:
+    """The scenario in which this change can happen."""
+    return next(each for each in SCENARIOS.values() if name in {episode.name for episode in each.episodes})
+
+
 def world(scenario: Scenario, name: str, until_day: int) -> pd.DataFrame:
     """Features of everything that happens, with labels as they come."""
     episodes = f"{name}@{BEGINS}"
     events = collect(scenario, "teaching", 1, until_day, episodes)
-    raw = events[[column.name for column in scenario.columns if column.kind == "id"]]
+    raw = events[[column.name for column in scenario.columns if column.kind != "number"]]
     seen = offline.compute(scenario, events).assign(cold_start="")
     return seen.assign(**{column: raw[column] for column in raw if column not in seen})
 
@@ -85,22 +90,22 @@ def rules_of(made: list[dict[str, Any]]) -> list[set[str]]:
 @pytest.mark.parametrize("name", [each.name for each in CHANGES if each.name != "microscope"])
 def test_a_change_shows_where_its_lesson_says_and_a_new_model_ends_it(name: str, tmp_path: Path) -> None:
     # given a model of day 60, and a world that changes on day 70
-    definition = LIBRARY[name]
-    worth = retraining.learnable_from(FRAUD, {"train_days": 21, "test_days": 7}, BEGINS).worth_day
-    whole = retraining.learnable_from(FRAUD, {"train_days": 21, "test_days": 7}, BEGINS).whole_day
-    features = world(FRAUD, name, whole + 21)
+    definition, scenario = LIBRARY[name], home_of(name)
+    learns = retraining.learnable_from(scenario, {"train_days": 21, "test_days": 7}, BEGINS)
+    whole = learns.whole_day
+    features = world(scenario, name, whole + 21)
 
     # then it shows in time, and not before
     last = BEGINS + definition.within_days
-    found = rules_of(reports(FRAUD, features, 60, range(BEGINS - 1, last + 1), tmp_path / "before"))
+    found = rules_of(reports(scenario, features, 60, range(BEGINS - 1, last + 1), tmp_path / "before"))
     assert not found[0] & set(definition.shows)
     assert set.union(*found) & set(definition.shows), found
 
     # and of a model that has learnt nothing but the new world, three weeks later, nothing of the kind is said
     if name in RETRAINED:
-        assert worth < whole
+        assert learns.worth_day < whole
         after = rules_of(
-            reports(FRAUD, features, whole, range(whole + 14, whole + 21, 3), tmp_path / "after")
+            reports(scenario, features, whole, range(whole + 14, whole + 21, 3), tmp_path / "after")
         )
         assert not set.union(*after) & {"performance", "input_drift"}, after
 
