@@ -47,7 +47,7 @@ BUSY_SHARE = 2 / 3
 BEGINS_WITHIN_S = 600
 
 # Of how far a temperature lies from its mean, so much is left one slot later: after a shift nearly nothing.
-STEADINESS = 0.95
+STEADINESS = 0.9
 
 # Each stop is looked into, and its report signed, within two days. A threshold is set on as many days.
 LABEL_DELAY_DAYS = 2
@@ -79,7 +79,7 @@ class Maintenance:
     """The world of machines; `Scenario` says what each attribute means."""
 
     name: str = "maintenance"
-    title: str = "Machine failures"
+    title: str = "Machines"
     question: str = "Will this machine fail, and spoil the piece that it is about to make?"
     task: Task = "classification"
     origin: Origin = "simulated"
