@@ -132,3 +132,23 @@ def test_the_rule_by_hand_stops_the_new_kind_of_fraud_and_hardly_anybody_else() 
     after, before = pd.concat(left), events[events["day"] >= BEGINS]
     assert after["label"].sum() < 0.1 * before["label"].sum()
     assert len(after) > 0.97 * len(before)
+
+
+def test_where_nothing_changes_no_input_alarms_not_even_on_the_first_days(tmp_path: Path) -> None:
+    # given twenty machines: the pieces of one resemble each other, so a day holds less than its number says
+    scenario = find_scenario("maintenance")
+    assert scenario.episodes
+    features = world(scenario, scenario.episodes[0].name, BEGINS)
+    # when a model of day 60 answers from then on, a day, two, and so on until weeks are whole
+    made = reports(scenario, features, 60, range(61, BEGINS + 1), tmp_path / "calm")
+    # then no column leaves its limit, which is wider while there are fewer days
+    assert not set.union(*rules_of(made)) & {"input_drift", "score_drift", "quality"}
+    of_wear = [
+        next(column["alarm_from"] for column in report["drift"]["columns"] if column["name"] == "tool_wear")
+        for report in made
+    ]
+    assert of_wear[0] == pytest.approx(7**0.5 * of_wear[-1])
+    assert of_wear[6:] == [of_wear[-1]] * len(of_wear[6:])
+    # and by the limit of whole weeks the first day would have alarmed
+    first = next(column for column in made[0]["drift"]["columns"] if column["name"] == "tool_wear")
+    assert first["score"] > of_wear[-1]
