@@ -97,7 +97,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 @cli.command()
 def run(
-    scenario: Annotated[str | None, typer.Argument(metavar="[SCENARIO]", help="fraud or biopsies.")] = None,
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="[SCENARIO]", help="fraud, biopsies or maintenance.")
+    ] = None,
     values: Annotated[
         list[str] | None, typer.Option("--set", metavar="STEP.PARAM=VALUE", help="A param; may be repeated.")
     ] = None,

@@ -133,6 +133,9 @@ def clean(
     for name in _keys(scenario):
         wrong = bench.table[name].isna().to_numpy()
         bench.leave_out("missing", name, wrong, "the row is left out: nobody can say whose or when it was")
+    for column in (each for each in scenario.columns if each.categories):
+        wrong = ~bench.table[column.name].isin(column.categories).to_numpy()
+        bench.leave_out("no such category", column.name, wrong, "the row is left out")
     for column in (each for each in scenario.columns if each.kind == "number"):
         if params.units == "rescale":
             _rescale(bench, column, validation)

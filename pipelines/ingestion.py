@@ -196,6 +196,9 @@ def _check_values(events: pd.DataFrame, column: Column) -> None:
     if column.kind != "number":
         plain = pd.api.types.is_integer_dtype(values) or pd.api.types.is_string_dtype(values)
         _check_type(events, column.name, plain, "whole numbers or texts")
+        if column.categories:
+            foreign = ~values.isin(column.categories)
+            _refuse(events, column.name, foreign, f"is none of {', '.join(column.categories)}")
         return
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     _check_type(events, column.name, numeric, "numbers")

@@ -14,6 +14,7 @@ from pipelines.ingestion import check_events, collect, receive
 from pipelines.lifecycle import Clean, Validate
 from pipelines.scenarios import SCENARIOS
 from pipelines.scenarios.fraud import FRAUD
+from pipelines.scenarios.maintenance import MAINTENANCE
 from pipelines.scenarios.scenario import Scenario
 from pipelines.validation import validate
 
@@ -67,6 +68,19 @@ def test_events_without_a_fault_are_left_as_they_are(scenario: Scenario) -> None
     made = cleaned(events, Clean(), scenario)
     pd.testing.assert_frame_equal(made.events, events)
     assert made.repairs == []
+
+
+def test_a_category_nobody_knows_is_left_out_with_its_row() -> None:
+    events = collect(MAINTENANCE, "small", 1, DAY)
+    sent = events.assign(quality=events["quality"].where(events.index % 100 != 0, "X"))
+    made = cleaned(sent, Clean(), MAINTENANCE)
+    (repair,) = made.repairs
+    assert (repair.what, repair.column, repair.dropped) == (
+        "no such category",
+        "quality",
+        len(events) // 100 + 1,
+    )
+    assert set(made.events["quality"]) == {"L", "M", "H"}
 
 
 def test_dropping_leaves_only_what_happened(batch: pd.DataFrame, truth: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ from pipelines.features.offline import calendar, compute
 from pipelines.ingestion import collect
 from pipelines.scenarios.biopsies import BIOPSIES
 from pipelines.scenarios.fraud import FRAUD, LABEL_DELAY_DAYS, WINDOWS_DAYS
+from pipelines.scenarios.maintenance import MAINTENANCE
 from pipelines.scenarios.scenario import DAY_S as DAY
 from pipelines.scenarios.scenario import Calendar
 
@@ -197,3 +198,16 @@ def test_weekends_and_nights_follow_the_calendar() -> None:
     assert weekend.tolist() == [True, True, True, False, False, True, True, False]
     night = calendar(FRAUD, Calendar("night"), times)
     assert night.tolist() == [True, True, False, True, True, True, False, True]
+
+
+def test_a_category_is_a_feature_for_each_of_its_values() -> None:
+    # given pieces of three qualities
+    events = collect(MAINTENANCE, "small", seed=1, until_day=2)
+    # when
+    features = compute(MAINTENANCE, events)
+    # then just one of the three features is 1, and it is the one of the piece's quality
+    names = [f"quality_is_{quality}" for quality in ("L", "M", "H")]
+    assert features[names].sum(axis=1).eq(1).all()
+    assert set(features[names].dtypes) == {np.dtype(np.float64)}
+    assert [name[-1] for name in features[names].idxmax(axis=1)] == events["quality"].tolist()
+    assert events["quality"].nunique() == 3

@@ -14,6 +14,7 @@ from pipelines.ingestion import check_events, collect, known, read_events
 from pipelines.scenarios import SCENARIOS
 from pipelines.scenarios.biopsies import BIOPSIES
 from pipelines.scenarios.fraud import FRAUD, Fraud
+from pipelines.scenarios.maintenance import MAINTENANCE
 from pipelines.scenarios.scenario import DAY_S, Begun, Scenario, Size
 
 DAY = 40
@@ -194,6 +195,14 @@ def test_a_table_of_another_form_is_refused_with_column_count_and_example(
     # when, then
     with pytest.raises(BadInput, match=message):
         check_events(change(table), FRAUD)
+
+
+def test_a_category_that_is_not_declared_is_refused() -> None:
+    table = collect(MAINTENANCE, "small", 1, 2)
+    check_events(table, MAINTENANCE)
+    wrong = table.assign(quality=table["quality"].where(table.index != 3, "X"))
+    with pytest.raises(BadInput, match=r"'quality' .*is none of L, M, H"):
+        check_events(wrong, MAINTENANCE)
 
 
 def test_refusals_tell_what_to_do_and_never_repeat_long_values(events: pd.DataFrame) -> None:

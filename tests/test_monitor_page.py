@@ -159,3 +159,31 @@ def test_a_file_that_is_none_is_said_on_the_page(workspace: Workspace) -> None:
     app.run()
     assert not app.exception
     assert "neither CSV nor Parquet" in words(app)
+
+
+@pytest.mark.parametrize(("high", "says"), [(0.80, True), (0.60, False)])
+def test_where_alerts_are_as_right_as_ever_it_says_what_is_no_longer_found(high: float, says: bool) -> None:
+    # given a performance alert, and alerts that are as right as promised, or less
+    performance = {
+        "status": "measured",
+        "metrics": {"alert_precision": 0.55, "share_found": 0.29},
+        "intervals": {"alert_precision": [0.5, high]},
+        "promised": {
+            "metrics": {"alert_precision": 0.73, "share_found": 0.62},
+            "intervals": {"alert_precision": [0.65, 0.82]},
+        },
+    }
+    report = {"day": 90, "version": 1, "performance": performance, "summary": ""}
+    times = {"opened": 81, "last_seen": 89, "acknowledged": None, "resolved": None}
+    texts = dict.fromkeys(("owner", "found", "expected", "meaning", "hint", "ended"), "")
+    alert = alerts.Alert(
+        1, "maintenance", "main", "performance", "bad", version=1, state="open", **times, **texts
+    )
+    facts = watch.Facts(
+        find_scenario("maintenance"), 1, [], 90, [report], [alert], [alert], playing=False, retraining=""
+    )
+    # then
+    title, sentence = watch.headline(facts)
+    assert title == "Day 90: of 100 alerts 55 are right, it was 73"
+    assert sentence.startswith("It has been less right than promised since day 81.")
+    assert ("Of 100 that are spoilt it finds 29; it was 62." in sentence) == says

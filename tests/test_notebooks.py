@@ -235,7 +235,7 @@ def test_it_holds_no_definitions_no_network_and_no_absolute_path(step):
 on_one_world = pytest.mark.parametrize("done", ["biopsies"], indirect=True)
 
 
-@pytest.fixture(scope="module", params=["fraud", "biopsies"])
+@pytest.fixture(scope="module", params=["fraud", "biopsies", "maintenance"])
 def done(request, mlflow: str, home: Home) -> tuple[Workspace, Run]:
     """A run of all steps on a small world, in the workspace that JupyterLab opens."""
     workspace = open_workspace(home=home)

@@ -20,6 +20,7 @@ from pipelines import events
 from pipelines.errors import Damaged
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.run import create_run, read_params
+from pipelines.scenarios import SCENARIOS
 from pipelines.services.ports import free_port
 from pipelines.settings import REPOSITORY, settings
 from pipelines.workspace import Workspace
@@ -91,11 +92,11 @@ def test_every_page_has_one_primary_button(workspace: Workspace, page: str) -> N
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("scenario", ["fraud", "biopsies", "unheard-of"])
+@pytest.mark.parametrize("scenario", [*SCENARIOS, "unheard-of"])
 def test_every_scenario_has_its_pages(workspace: Workspace, page: str, scenario: str) -> None:
     samples.completed(workspace)
     app = show(page, scenario=scenario)
-    assert app.radio[0].value == ("biopsies" if scenario == "biopsies" else "fraud")
+    assert app.radio[0].value == (scenario if scenario in SCENARIOS else "fraud")
 
 
 @pytest.mark.parametrize("page", PAGES)

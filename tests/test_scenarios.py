@@ -16,6 +16,7 @@ from pipelines.scenarios.scenario import (
     Begun,
     Calendar,
     Count,
+    Is,
     LabelledCount,
     LabelRate,
     Mean,
@@ -75,6 +76,14 @@ def test_numbers_keep_their_bounds_and_decimals(scenario: Scenario, events: pd.D
             assert (values == values.round(column.decimals)).all(), column.name
 
 
+def test_categories_are_all_there_and_no_others(scenario: Scenario, events: pd.DataFrame) -> None:
+    for column in scenario.columns:
+        assert (column.kind == "category") == bool(column.categories)
+        if column.categories:
+            assert set(events[column.name]) == set(column.categories)
+            assert column.example in column.categories
+
+
 def test_one_seed_gives_one_world(scenario: Scenario, events: pd.DataFrame) -> None:
     again, other = scenario.produce("small", seed=1), scenario.produce("small", seed=2)
     pd.testing.assert_frame_equal(events, again, check_exact=True)
@@ -89,6 +98,10 @@ def test_features_refer_to_columns_there_are(scenario: Scenario) -> None:
         if isinstance(feature, Count | Mean | LabelledCount | LabelRate):
             assert kinds[feature.entity] == "id"
             assert feature.days >= 1
+        if isinstance(feature, Is):
+            column = next(each for each in scenario.columns if each.name == feature.column)
+            assert column.kind == "category"
+            assert feature.value in column.categories
         if isinstance(feature, Calendar):
             assert feature.part in ("weekend", "night")
     names = [feature.name for feature in scenario.features]
@@ -116,7 +129,7 @@ def test_alerts_are_in_proportion_to_whom_they_are_about(scenario: Scenario, eve
 
 
 def test_an_unknown_scenario_is_refused_and_those_there_are_listed() -> None:
-    with pytest.raises(BadInput, match=r"no scenario 'frauds'.*fraud, biopsies"):
+    with pytest.raises(BadInput, match=r"no scenario 'frauds'.*fraud, biopsies, maintenance"):
         find_scenario("frauds")
 
 

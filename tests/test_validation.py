@@ -17,6 +17,7 @@ from pipelines.scenarios import SCENARIOS
 from pipelines.scenarios.biopsies import BIOPSIES
 from pipelines.scenarios.delivery import Mishap
 from pipelines.scenarios.fraud import FRAUD
+from pipelines.scenarios.maintenance import MAINTENANCE
 from pipelines.scenarios.scenario import DAY_S, Scenario
 from pipelines.validation import Check, checks_of, require, validate
 from pipelines.validation.batch import CHANCE, median_interval, of_the_others, present_day
@@ -81,6 +82,27 @@ def test_each_mishap_is_caught_by_the_check_made_for_it(mishap: Mishap, seed: in
 def test_each_mishap_is_caught_in_six_biopsies_a_day(mishap: Mishap, check: str) -> None:
     found = failed(look(receive(BIOPSIES, "small", 1, 60, "", 0.004, mishap), BIOPSIES))
     assert check in {name for name, _ in found}
+
+
+@pytest.mark.parametrize(
+    ("mishap", "check"), [("unit", "median"), ("nulls", "gap"), ("renamed", "columns"), ("late", "newest")]
+)
+def test_each_mishap_is_caught_in_a_hall_of_machines(mishap: Mishap, check: str) -> None:
+    found = failed(look(receive(MAINTENANCE, "small", 1, 60, "", 0.004, mishap), MAINTENANCE))
+    assert (check, "event_time" if mishap == "late" else f"tool_wear{'_v2' * (mishap == 'renamed')}") in found
+    assert {column.removesuffix("_v2") for _, column in found} <= {"tool_wear", "event_time"}
+
+
+def test_a_category_nobody_knows_is_found_and_named() -> None:
+    batch = receive(MAINTENANCE, "small", 1, DAY)
+    check = find(
+        look(batch.assign(quality=batch["quality"].where(batch.index != 7, "X")), MAINTENANCE),
+        "category",
+        "quality",
+    )
+    assert (check.count, check.passed) == (1, True)
+    assert [(example.row, example.value) for example in check.examples] == [(7, "X")]
+    assert ("category", "quality") in failed(look(batch.assign(quality="X"), MAINTENANCE))
 
 
 def test_bounds_do_not_catch_cents_sent_as_euros_but_the_daily_median_does() -> None:

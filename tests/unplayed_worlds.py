@@ -22,7 +22,7 @@ from pipelines.training import fit, save_model, score
 def world(scenario: Scenario, episodes: str, until_day: int, seed: int = 1) -> pd.DataFrame:
     """Features of everything that happens, with labels as they come."""
     events = collect(scenario, "teaching", seed, until_day, episodes)
-    raw = events[[column.name for column in scenario.columns if column.kind == "id"]]
+    raw = events[[column.name for column in scenario.columns if column.kind != "number"]]
     seen = offline.compute(scenario, events).assign(cold_start="")
     return seen.assign(**{column: raw[column] for column in raw if column not in seen})
 

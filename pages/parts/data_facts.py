@@ -151,7 +151,7 @@ def columns(scenario: Scenario) -> pd.DataFrame:
 
 def _bounds(column: Any) -> str:
     if column.low is None and column.high is None:
-        return ""
+        return ", ".join(column.categories)
     if column.high is None:
         return f"from {column.low:,g}"
     return f"{column.low:,g} to {column.high:,g}" if column.low is not None else f"to {column.high:,g}"
@@ -166,6 +166,7 @@ def quiet(checks: list[validation.Check]) -> pd.DataFrame:
         "missing": "Nothing is missing",
         "low": "Nothing is below its bound",
         "high": "Nothing is above its bound",
+        "category": "Every category is one of those there are",
         "label": "Labels are 0, 1 or not known yet",
         "learned": "Labels come after their events",
         "time": "No event lies outside the days collected",

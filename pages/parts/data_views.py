@@ -58,7 +58,7 @@ def draw_collected(facts: Facts) -> None:
         query = {"scenario": scenario.name, "step": "ingest", "view": "params"}
         query |= {"run": record.run_id} if record else {}
         st.switch_page(rooms.file_of(rooms.NOTEBOOKS), query_params=query)
-    note("The param *mishap* of collecting: cents sent as euros, gaps, a renamed column, a day that is late.")
+    note("The param *mishap* of collecting: another unit, gaps, a renamed column, a day that is late.")
 
 
 def draw_checks(facts: Facts) -> None:

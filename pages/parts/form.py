@@ -164,6 +164,10 @@ def _keep(key: str, name: str, base: Any) -> None:
 
 def _column(column: Column, value: Any, key: str) -> Any:
     label = title_of(column.name.removesuffix("_id"), column.unit)
+    if column.categories:
+        listed = list(column.categories)
+        place = listed.index(value) if value in listed else 0
+        return st.selectbox(label, listed, place, key=key, help=column.meaning)
     if column.kind == "category":
         return st.text_input(label, str(value), key=key, help=column.meaning)
     if column.kind == "id":

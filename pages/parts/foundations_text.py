@@ -81,6 +81,11 @@ SIMULATED = (
         "real",
         "569 patients, Wisconsin; their dates are made up",
     ),
+    (
+        "Machines: temperatures, speed, torque, tools, failures",
+        "simulated",
+        "after the rules of the AI4I 2020 table",
+    ),
     ("When a label becomes known", "simulated", "declared by the scenario: seven days for a payment"),
     ("Prices, drift and its cause, the passing of days", "simulated", "declared, repeatable by a seed"),
     ("Who changes, approves and reviews", "you alone", "no second person is played"),
@@ -94,6 +99,7 @@ SOURCES = """
 Maturity level 0: Google Cloud, *MLOps: continuous delivery and automation pipelines in machine learning*.
 What to test in a model's life: Breck and others, *The ML Test Score*, IEEE Big Data 2017.
 Payments: Le Borgne and others, *Reproducible Machine Learning for Credit Card Fraud Detection*.
+Machines: Matzka, *AI4I 2020 Predictive Maintenance Dataset*, UCI Machine Learning Repository.
 """
 
 TEXTS = (WHAT, DEVOPS, PAINS_INTRO, BENEFITS, WITH_INTRO, MONEY, SIMULATED_INTRO, SOURCES)

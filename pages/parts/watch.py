@@ -20,6 +20,7 @@ from pipelines.monitoring import alerts, diary, plots
 from pipelines.monitoring.alerts import Alert
 from pipelines.monitoring.reference import SCORE, find_reference
 from pipelines.monitoring.report import monitor
+from pipelines.monitoring.rules import is_below
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving.logged import newest_day, read_logged
 from pipelines.workspace import Workspace
@@ -130,6 +131,15 @@ def _why(facts: Facts) -> str:
     drifted = [each for each in facts.open if each.rule in ("input_drift", "score_drift")]
     assert facts.decayed is not None  # asked only then
     words = f"It has been less right than promised since day {facts.decayed.opened}."
+    performance = facts.report["performance"] if facts.report else {}
+    if performance and not is_below(performance, "alert_precision"):
+        # Its alerts are as right as ever, so what the title says would not explain the alert.
+        found, promised = (each["metrics"]["share_found"] for each in (performance, performance["promised"]))
+        if found is not None and promised is not None and found < promised:
+            words += (
+                f" Of 100 that are {plain(facts.scenario.positive)} it finds {100 * found:.0f}; "
+                f"it was {100 * promised:.0f}."
+            )
     if drifted:
         first = min(each.opened for each in drifted)
         words += f" What comes in changed before that: seen on day {first}, without any label."

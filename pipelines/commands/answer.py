@@ -15,7 +15,7 @@ from pipelines.errors import FlightdeckError, Unavailable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 InWorkspace = Annotated[str, typer.Option("--workspace", help="Whose workspace.")]
-ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="fraud or biopsies.")]
+ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="fraud, biopsies or maintenance.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="As printed by run, and by run --list.")]
 
 

@@ -25,6 +25,7 @@ from pipelines.scenarios.scenario import (
     Calendar,
     Column,
     Count,
+    Is,
     LabelledCount,
     LabelRate,
     Mean,
@@ -69,6 +70,8 @@ def compute(scenario: Scenario, events: pd.DataFrame) -> pd.DataFrame:
     for feature in scenario.features:
         if isinstance(feature, Value):
             features[feature.name] = events[feature.column].astype(np.float64)
+        elif isinstance(feature, Is):
+            features[feature.name] = (events[feature.column] == feature.value).astype(np.float64)
         elif isinstance(feature, Calendar):
             features[feature.name] = calendar(scenario, feature, time_s).astype(np.float64)
         else:

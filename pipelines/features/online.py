@@ -22,6 +22,7 @@ from pipelines.scenarios.scenario import (
     Calendar,
     Count,
     Feature,
+    Is,
     LabelledCount,
     LabelRate,
     Mean,
@@ -96,7 +97,7 @@ class OnlineState:
         self.scenario = scenario
         self._decimals = {column.name: column.decimals for column in scenario.columns}
         self._units: dict[str, int] = {name: 10**decimals for name, decimals in self._decimals.items()}
-        windowed = [each for each in scenario.features if not isinstance(each, Value | Calendar)]
+        windowed = [each for each in scenario.features if not isinstance(each, Value | Is | Calendar)]
         self._kept_s = max((each.days for each in windowed), default=0) * DAY_S + LATE_S
         # A label is waited for until it is late by as much as events are kept.
         self._awaited_s = scenario.label_delay_days * DAY_S + self._kept_s
@@ -220,6 +221,8 @@ class OnlineState:
         """One feature; `happened` and `told` keep, by entity and days, where windows begin and end."""
         if isinstance(feature, Value):
             return float(event[feature.column])
+        if isinstance(feature, Is):
+            return float(event[feature.column] == feature.value)
         time_s = int(event["event_time"])
         if isinstance(feature, Calendar):
             return float(calendar(self.scenario, feature, time_s))

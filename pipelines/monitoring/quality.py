@@ -62,7 +62,7 @@ def check(
         _filled(scenario, window),
         _in_range(scenario, window),
         _known_entities(scenario, window),
-        *_categories(scenario, window, reference),
+        *_categories(scenario, window),
         _labels_arrive(scenario, answered, day),
         _alerts_are_labelled(scenario, answered, day),
     ]
@@ -126,19 +126,19 @@ def _known_entities(scenario: Scenario, window: pd.DataFrame) -> Check:
     share = float((window["cold_start"] != "").mean()) if len(window) else 0.0
     return Check(
         "Known entities",
-        f"{share:.1%} of the {scenario.events} are about somebody never seen",
+        f"{share:.1%} of the {scenario.events} are about somebody or something never seen",
         f"at most {MOST_UNKNOWN:.0%}",
         share <= MOST_UNKNOWN,
         "Of an unknown entity the model knows no past; its features are a cold start.",
     )
 
 
-def _categories(scenario: Scenario, window: pd.DataFrame, reference: Reference) -> list[Check]:
+def _categories(scenario: Scenario, window: pd.DataFrame) -> list[Check]:
     checks = []
     for column in scenario.columns:
-        if column.kind != "category" or column.name not in reference.features:
+        if not column.categories:
             continue
-        new = set(window[column.name].dropna()) - set(reference.features[column.name].dropna())
+        new = set(window[column.name].dropna()) - set(column.categories)
         shown = ", ".join(sorted(map(str, new))[:3])
         checks.append(
             Check(

@@ -6,6 +6,7 @@ be made at the end of every simulated day. It holds no times and no ids of runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -243,11 +244,13 @@ def _drift(
         names.remove(SCORE)  # a version that has answered nothing yet has no scores to compare
     current = window.assign(**{SCORE: window[SCORE].where(window["version"] == reference.version)})
     found = compare(reference.features, current, columns=names, method=method)
+    # The thresholds are those of whole weeks. Fewer days differ more by chance, as means of fewer do.
+    fewer = max(1.0, math.sqrt(WEEK_DAYS / window["day"].nunique()))
     columns = []
     for each in found.columns:
-        alarm_from = (
-            each.threshold if method is not None else reference.thresholds.get(each.name, each.threshold)
-        )
+        alarm_from = each.threshold
+        if method is None and alarm_from is not None:
+            alarm_from = fewer * reference.thresholds.get(each.name, alarm_from)
         alarm = each.drifted if each.score is None or method is not None else each.score >= (alarm_from or 0)
         alarm = alarm and (whole or each.name not in calendar)
         columns.append(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pipelines.errors import BadInput
 from pipelines.scenarios.biopsies import BIOPSIES
 from pipelines.scenarios.fraud import FRAUD
+from pipelines.scenarios.maintenance import MAINTENANCE
 from pipelines.scenarios.scenario import Scenario
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (FRAUD, BIOPSIES)}
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (FRAUD, BIOPSIES, MAINTENANCE)}
 
 
 def find_scenario(name: str) -> Scenario:

@@ -33,6 +33,8 @@ class Column:
         An id names an entity and is never a feature by itself.
     low, high : float or None
         Bounds a number may take; a request outside them is refused.
+    categories : tuple of str
+        Values a category may take; a request with another is refused. Any, when empty.
     decimals : int
         Decimals a number is measured to. Sums are taken over whole numbers of the last of them, so a
         mean is the same number in whichever order, and on whichever side, it was summed.
@@ -47,6 +49,7 @@ class Column:
     high: float | None = None
     decimals: int = 2
     example: float | int | str = 0
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,18 @@ class Value:
     @property
     def name(self) -> str:
         return self.column
+
+
+@dataclass(frozen=True)
+class Is:
+    """Feature: 1 when the event's category in `column` is `value`, else 0."""
+
+    column: str
+    value: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.column}_is_{self.value}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +135,7 @@ class LabelRate:
         return f"{self.entity.removesuffix('_id')}_risk_{self.days}d"
 
 
-Feature = Value | Calendar | Count | Mean | LabelledCount | LabelRate
+Feature = Value | Is | Calendar | Count | Mean | LabelledCount | LabelRate
 
 
 @dataclass(frozen=True)

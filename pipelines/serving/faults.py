@@ -25,7 +25,7 @@ Kind = Literal["down", "artifact", "overload", "slow", "means_empty", "labels_un
 NEVER_S = 10**12  # A time that no world reaches.
 # What an answer of a slow route is said to take, in milliseconds: it is simulated. So long the client really
 # waits, for half a minute a day would teach nothing more.
-SLOW_MS, SLOW_WAIT_S = 2_400.0, 0.15
+SLOW_MS, SLOW_WAIT_S = 6_000.0, 0.15
 PERCENT = 100.0
 # A route that is overloaded refuses this part of the requests that come from this second of the day on.
 REFUSED_SHARE, BUSY_FROM_S = 0.7, 6 * 3600

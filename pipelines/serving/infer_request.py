@@ -172,6 +172,7 @@ def _tensor(entry: object, scenario: Scenario, columns: dict[str, Column]) -> tu
             whole_number(value, where, *INT64)
         elif expected == "BYTES":
             _text(value, where)
+            _category(value, where, column)
         else:
             _number(value, where, column)
     return name, [float(value) for value in values] if expected == "FP64" else values
@@ -230,6 +231,15 @@ def _text(value: object, where: str) -> None:
         raise BadInput(
             f"{where} is {_show(value)}, but a text of at most {MAX_TEXT} printable characters is expected.",
             "Correct the value and send the request again.",
+        )
+
+
+def _category(value: object, where: str, column: Column) -> None:
+    """Refuse a category that is not among the declared ones."""
+    if column.categories and value not in column.categories:
+        raise BadInput(
+            f"{where} is {_show(value)}, but one of {', '.join(column.categories)} is expected.",
+            "Correct the value; of another one the model knows nothing.",
         )
 
 

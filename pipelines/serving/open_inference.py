@@ -135,5 +135,6 @@ def _describe_column(column: Column) -> dict[str, Any]:
         "meaning": column.meaning,
         "unit": column.unit,
         **{name: bound for name, bound in bounds.items() if bound is not None},
+        **({"categories": list(column.categories)} if column.categories else {}),
         "example": column.example,
     }

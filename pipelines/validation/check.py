@@ -96,6 +96,10 @@ RULES: dict[str, tuple[Severity, str]] = {
     ),
     "low": ("repair", "It can't have happened, so the true value is not known."),
     "high": ("repair", "It can't have happened. A few huge values move every mean."),
+    "category": (
+        "repair",
+        "Nobody knows what it stands for: as a feature it would be none of those there are.",
+    ),
     "label": ("stop", "Only yes, no and not yet are outcomes; anything else would be learned as a third."),
     "learned": ("stop", "A label that comes before its event tells the model the future."),
     "time": ("stop", "An event outside the days collected would be counted into the wrong window."),

@@ -67,6 +67,9 @@ def check_values(scenario: Scenario, batch: pd.DataFrame, most_damaged: float) -
         high = column.high if column.high is not None else np.inf
         bound = with_unit(high, column) if np.isfinite(high) else "any number"
         add("high", column, f"'{column.name}' is at most {bound}", f"is above {bound}")
+    for column in (each for each in scenario.columns if each.categories and each.name in fit):
+        listed = ", ".join(column.categories)
+        add("category", column, f"'{column.name}' is one of {listed}", f"is none of {listed}")
     if "label" in fit:
         add("label", "label", "A label is 0, 1 or not known yet", "is neither 0 nor 1")
     return checks
@@ -165,6 +168,8 @@ def _schema(scenario: Scenario, batch: pd.DataFrame) -> Any:
                 checks.append(pa.Check.ge(column.low, error="low"))
             most = column.high if column.high is not None else np.finfo(np.float64).max
             checks.append(pa.Check.le(most, error="high"))
+        if column.categories:
+            checks.append(pa.Check.isin(column.categories, error="category"))
         columns[column.name] = pa.Column(checks=checks)
     columns["label"] = pa.Column(checks=pa.Check.isin([0, 1], error="label"), nullable=True)
     return pa.DataFrameSchema({name: columns[name] for name in batch.columns})

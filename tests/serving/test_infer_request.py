@@ -15,6 +15,7 @@ from pipelines.errors import BadInput
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import Column
 from pipelines.serving.infer_request import parse_request
+from pipelines.serving.open_inference import datatype
 
 FRAUD = find_scenario("fraud")
 
@@ -73,6 +74,21 @@ def test_ids_and_times_are_taken_as_sent() -> None:
 def test_only_the_outputs_asked_for_are_given() -> None:
     assert parse_request(body(outputs=[{"name": "score"}]), FRAUD).outputs == ("score",)
     assert parse_request(body(outputs=[]), FRAUD).outputs == ("score", "decision")
+
+
+def test_a_category_that_is_not_declared_is_refused_with_those_that_are() -> None:
+    scenario = find_scenario("maintenance")
+    event = {column.name: column.example for column in scenario.columns}
+    for quality, right in (("H", True), ("X", False), ("", False), ("h", False)):
+        kinds = {column.name: datatype(column) for column in scenario.columns}
+        sent = (event | {"quality": quality}).items()
+        inputs = [tensor(name, [value], datatype=kinds[name]) for name, value in sent]
+        content = json.dumps({"inputs": inputs}).encode()
+        if right:
+            assert parse_request(content, scenario).events[0]["quality"] == quality
+        else:
+            with pytest.raises(BadInput, match=r"'quality', row 0, is .*one of L, M, H is expected"):
+                parse_request(content, scenario)
 
 
 @pytest.mark.parametrize("text", ["é", "a b", "x" * 200, "名"])

@@ -47,6 +47,13 @@ def test_a_columns_kind_decides_its_datatype(kind: str, example: int | str, expe
     assert datatype(Column("x", kind, "", example=example)) == expected  # type: ignore[arg-type]
 
 
+def test_metadata_names_the_categories_there_are() -> None:
+    inputs = describe_model(find_scenario("maintenance"), [1], {})["inputs"]
+    named = {each["name"]: each["parameters"].get("categories") for each in inputs}
+    assert named["quality"] == ["L", "M", "H"]
+    assert named["torque"] is None
+
+
 def test_one_event_is_answered_with_its_trace_as_parameters() -> None:
     found = build_response(FRAUD, "42", ("score", "decision"), [answer()])
     assert found["model_name"] == "fraud"

@@ -62,8 +62,8 @@ BREAKDOWNS: tuple[Definition, ...] = (
         "The source does not see that its events were taken, and sends each of them again under a "
         "new id. "
         "Everything that is counted is counted three times.",
-        "Three times the usual number a day, without one complaint. Counts of the same customer drift; "
-        "amounts do not.",
+        "Three times the usual number a day, without one complaint. What is counted of one "
+        "customer or machine drifts; single values do not.",
         ("quality", "input_drift"),
         1,
         ("source_back",),

@@ -89,4 +89,55 @@ CHANGES: tuple[Definition, ...] = (
         ),
         episode=True,
     ),
+    Definition(
+        "torque_sensor",
+        "A sensor reads too much",
+        "world",
+        "Sensors of another make were fitted, and read 4 Nm too much. The machines are the same: the speed "
+        "that goes with a torque is not what it was.",
+        "One measured column moves at once, by the same amount everywhere; the others stay as they were. "
+        "Alerts multiply, and fewer of them are right.",
+        ("input_drift", "score_drift", "performance"),
+        7,
+        ("retrain",),
+        (
+            "Calibrate sensors against each other before they are exchanged.",
+            "Record with each piece which sensor measured it.",
+        ),
+        episode=True,
+    ),
+    Definition(
+        "cheap_tools",
+        "Tools of another make wear out sooner",
+        "world",
+        "Worn tools have been replaced by cheaper ones since that day. They end sooner and bear less "
+        "strain, and nothing that is measured says which make a tool is of.",
+        "What comes in hardly changes. Labels show it: of the pieces that are spoilt the model "
+        "finds a smaller part, and what was harmless at this wear and torque no longer is.",
+        ("performance", "input_drift"),
+        21,
+        ("retrain",),
+        (
+            "Have purchasing tell of a new make before it is used.",
+            "Record with each piece which make its tool is of, as a feature.",
+        ),
+        episode=True,
+    ),
+    Definition(
+        "hot_spell",
+        "It has become hot",
+        "world",
+        "The air in the hall has been 5 K warmer since that day, and carries less heat away: twice as many "
+        "pieces are spoilt. Why machines fail has not changed.",
+        "Temperatures drift, nothing else that is measured does. The model has hardly seen such days: "
+        "it finds a smaller part of what heat spoils.",
+        ("input_drift", "performance"),
+        7,
+        ("retrain",),
+        (
+            "Train on days of all seasons, or try the model on the hottest day there was.",
+            "Give the model the difference of both temperatures: heat fails by that, in any weather.",
+        ),
+        episode=True,
+    ),
 )
