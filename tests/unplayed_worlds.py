@@ -57,7 +57,8 @@ def reports(
         window = window.assign(label=window["label"].mask(window["label_time"] > day * DAY_S))
         told = answered[(answered["label"] == 1) & (answered["label_time"] <= day * DAY_S)]
         positives = pd.concat([reference.known_positives, told[[scenario.alert_entity, "label_time"]]])
-        found.append(report_on(scenario, window, positives, reference, day, resamples=50))
+        more = answered[answered["day"].between(day - 28, day - 1)]
+        found.append(report_on(scenario, window, positives, reference, day, resamples=50, more=more))
     return found
 
 

@@ -30,6 +30,8 @@ from pipelines.workspace import Workspace
 
 # Fewer answers than this say nothing about a distribution.
 LEAST_ANSWERS = 100
+# Where a week has fewer, as many weeks are looked at as it takes, up to so many.
+MOST_WEEKS = 4
 
 
 def monitor(
@@ -141,6 +143,9 @@ def _report_with(
     answered = labelling.weigh(rules, answered)
     recent = log.positives((read_from - BLOCKED_DAYS) * DAY_S, day * DAY_S)
     positives = pd.concat([reference.known_positives, recent]) if len(recent) else reference.known_positives
+    more = None
+    if (answered["day"] >= day - window_days).sum() < LEAST_ANSWERS:
+        more = log.read(day - MOST_WEEKS * WEEK_DAYS, day, routes=("champion", "canary"))
     return report_on(
         scenario,
         answered,
@@ -151,6 +156,7 @@ def _report_with(
         resamples=resamples,
         seed=seed,
         method=method,
+        more=more,
     )
 
 
@@ -165,6 +171,7 @@ def report_on(
     resamples: int = 100,
     seed: int = 1,
     method: str | None = None,
+    more: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """The report on answers that are at hand; see `monitor`.
 
@@ -172,6 +179,8 @@ def report_on(
     ----------
     answered : DataFrame
         As `serving.logged.read_logged` returns it, of the window and of as many days more as labels take.
+    more : DataFrame, optional
+        Answers of some weeks: where the window has too few, drift is measured over as many as it needs.
 
     Returns
     -------
@@ -199,8 +208,12 @@ def report_on(
     if len(window):
         checks = quality.check(scenario, answered, reference, day, window_days)
         report["quality"] = [asdict(each) for each in checks]
+    days = window_days
+    while len(window) < LEAST_ANSWERS and more is not None and days < MOST_WEEKS * WEEK_DAYS:
+        days += WEEK_DAYS
+        window = more[more["day"] >= day - days]
     if len(window) >= LEAST_ANSWERS:
-        report["drift"] = _drift(scenario, window, reference, day, window_days, method)
+        report["drift"] = _drift(scenario, window, reference, day, days, method)
     return report | {"summary": summarise(scenario, report)}
 
 

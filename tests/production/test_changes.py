@@ -51,6 +51,19 @@ def test_a_change_shows_where_its_lesson_says_and_a_new_model_ends_it(name: str,
         assert not set.union(*after) & {"performance", "input_drift"}, after
 
 
+def test_a_new_microscope_shows_once_there_are_enough_biopsies(tmp_path: Path) -> None:
+    # given six biopsies a day, measured by another microscope two days after the model was made
+    biopsies, definition = find_scenario("biopsies"), LIBRARY["microscope"]
+    features = world(biopsies, "microscope@62", 90)
+    last = 62 + definition.within_days
+    made = reports(biopsies, features, 60, range(61, last + 1), tmp_path / "before")
+    # then nothing is said before a hundred are there, and then it is, in time
+    assert made[10]["drift"] is None
+    assert made[-1]["drift"]["days"] == [last - 21, last]
+    assert not rules_of(made)[0]
+    assert set.union(*rules_of(made)) & set(definition.shows)
+
+
 def test_the_rule_by_hand_stops_the_new_kind_of_fraud_and_hardly_anybody_else() -> None:
     events = FRAUD.produce("teaching", 1, BEGINS + 30, (Begun("changed_pattern", BEGINS),))
     events["day"] = events["event_time"] // DAY_S

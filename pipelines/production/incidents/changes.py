@@ -81,7 +81,7 @@ CHANGES: tuple[Definition, ...] = (
         "A new microscope measures lengths larger than the old one did. The tissue is the same.",
         "Lengths and areas drift together, in proportion; smoothness and other ratios do not.",
         ("input_drift", "score_drift", "quality"),
-        60,
+        25,
         ("retrain",),
         (
             "Measure the same samples with both before one is exchanged for the other.",
