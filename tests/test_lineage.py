@@ -20,6 +20,7 @@ from pipelines.lineage.following import find_approval, find_truth
 from pipelines.run import Run, read_params
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
+from pipelines.serving import labelling
 from pipelines.serving.prediction_log import features_of, trace
 from pipelines.versioning.snapshots import content
 from pipelines.workspace import Workspace
@@ -206,6 +207,14 @@ def test_a_label_that_is_awaited_says_until_when(workspace: Workspace) -> None:
     found = follow(workspace, made.prediction_id)
     assert found.worth is None
     assert "due day 67, 01:01. It is day 67." in telling.label_words(found)
+
+
+def test_a_label_that_is_not_to_come_is_said_never_to(workspace: Workspace) -> None:
+    made = answer(workspace)
+    labelling.choose(workspace, made.stream.scenario, 0, "blocked" if made.decision else "investigated", 0.0)
+    found = follow(workspace, made.prediction_id)
+    assert found.truth.state == "never"
+    assert telling.label_words(found).startswith("It will never be known:")
 
 
 def test_a_label_that_never_came_is_overdue(workspace: Workspace) -> None:

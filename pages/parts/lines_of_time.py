@@ -8,7 +8,7 @@ from pages.parts import frame
 from pages.parts.control_room import Facts, name_of
 from pages.parts.words import distinct
 from pipelines.production import clock as clocks
-from pipelines.production import policies, pricing, rewinding
+from pipelines.production import ledger, policies, pricing, rewinding
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving import labelling
 from pipelines.workspace import Workspace
@@ -129,6 +129,10 @@ def _draw_way(workspace: Workspace, scenario: Scenario, facts: Facts) -> None:
     )
     if day == clock.day:
         frame.note(f"It is day {clock.day}. An earlier day can be lived again, a later one is played up to.")
+        # Only when asked for: it reads every answer there ever was.
+        if st.button("Hash of the log", type="tertiary", icon=":material/fingerprint:"):
+            st.code(ledger.log_hash(workspace, scenario.name, clock.branch), language=None, wrap_lines=True)
+            frame.note("Equal seeds and equal decisions give an equal one, on any machine.")
         return
     with frame.problems_shown():
         if day > clock.day:

@@ -22,7 +22,7 @@ from pipelines.promotion import Promotion
 from pipelines.run import read_json
 from pipelines.scenarios import SCENARIOS
 from pipelines.scenarios.scenario import DAY_S, Scenario
-from pipelines.serving import logged, prediction_log
+from pipelines.serving import labelling, logged, prediction_log
 from pipelines.serving.open_inference import FIRST_GIVEN_ID
 from pipelines.serving.predictions import Prediction, Stream
 from pipelines.serving.rollout import Route
@@ -120,6 +120,10 @@ def find_truth(workspace: Workspace, prediction: Prediction, scenario: Scenario 
         return Truth("unasked", today=today)
     if due_s is None:
         return Truth("unknown", today=today)
+    rules = labelling.rules(workspace, stream.scenario, stream.branch)
+    held = labelling.rule_on(rules, prediction.day)
+    if not held.weight(prediction.event_id, prediction.decision):
+        return Truth("never", today=today)
     # The labels of a day are told on it; day 70 means that days 0 to 69 have passed.
     late = today is not None and due_s < today * DAY_S
     return Truth("overdue" if late else "awaited", due_s=due_s, today=today)

@@ -17,7 +17,7 @@ from pipelines.registry import Gate
 from pipelines.serving.predictions import Prediction
 
 Source = Literal["registry", "receipt", "nowhere"]
-LabelState = Literal["known", "awaited", "overdue", "unasked", "unknown"]
+LabelState = Literal["known", "awaited", "overdue", "never", "unasked", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class Truth:
     Attributes
     ----------
     state : str
-        known; awaited until `due_s`; overdue; unasked (sent by hand: no world knows the outcome);
-        unknown (its scenario is gone, so nobody can say when it is due).
+        known; awaited until `due_s`; overdue; never (it gets no label, by the rule of its day); unasked
+        (sent by hand: no world knows the outcome); unknown (its scenario is gone: nobody can say when).
     today : int or None
         The day it is in its world.
     """

@@ -43,6 +43,9 @@ def label_words(lineage: Lineage) -> str:
         return f"Awaited since {since}, due {moment_of(truth.due_s)}.{day}"
     if truth.state == "overdue":
         return f"Overdue: it was due {moment_of(truth.due_s)}.{day} Cleaning may have left the event out."
+    if truth.state == "never":
+        why = "an alert that is stopped" if lineage.prediction.decision else "what raises no alert"
+        return f"It will never be known: {why} gets no label here, unless chance chooses it."
     if truth.state == "unasked":
         return "Sent by hand: no world knows the outcome. Tell it by POST /feedback."
     return "Not known, and nobody can say when it is due."
