@@ -26,6 +26,7 @@ from pipelines.tasks.metrics import Floats
 from pipelines.workspace import Tables, Workspace
 
 EQUAL = 1e-9
+GATE = "Gate"
 TIMES = 20
 # A single row takes some milliseconds; on a machine that is busy, tens. Half a second nobody waits at a till.
 SLOWEST_MS = 500.0
@@ -139,9 +140,11 @@ def admit(workspace: Workspace, scenario: str, number: int) -> Checked | None:
             return None
     if checked.failed:
         worst = checked.failed[0]
+        why = f". {worst.name}: found {worst.found}, expected {worst.expected}."
+        if worst.name == GATE:
+            why = f": its gate failed ({worst.found})."
         raise Refused(
-            f"Version {number} of '{scenario}' did not pass staging. {worst.name}: found {worst.found}, "
-            f"expected {worst.expected}.",
+            f"Version {number} of '{scenario}' did not pass staging{why}",
             "Look at it in staging, where it answers nobody.",
         )
     return checked
@@ -158,7 +161,7 @@ def _made(name: str, make: Callable[[], Check]) -> Check:
 def _gate(version: Version) -> Check:
     found = "passed" if version.gate == "passed" else "; ".join(version.reasons) or "failed"
     return Check(
-        "Gate",
+        GATE,
         found,
         "passed",
         version.gate == "passed",
