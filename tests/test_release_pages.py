@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +23,7 @@ from pipelines.lifecycle import LIFECYCLE
 from pipelines.packaging import manifest
 from pipelines.promotion import Promotion
 from pipelines.scenarios import find_scenario
-from pipelines.settings import REPOSITORY
+from pipelines.settings import REPOSITORY, settings
 from pipelines.workspace import Home, Workspace, open_workspace
 
 FRAUD = find_scenario("fraud")
@@ -43,12 +44,17 @@ def registered(home: Home, mlflow: str) -> Workspace:
 
 
 @pytest.fixture
-def opened(registered: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """That workspace, with a ledger of its own, as the one that pages open."""
+def opened(
+    registered: Workspace, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
+    """That workspace, with a ledger of its own, as the one that pages open; no gateway answers."""
+    monkeypatch.setenv("FLIGHTDECK_GATEWAY_PORT", str(free_port))
+    settings.cache_clear()
     shown = Workspace(Home(tmp_path), registered.name)
     shown.runs.mkdir(parents=True)
     monkeypatch.setattr("pages.parts.frame.workspace", lambda: shown)
-    return shown
+    yield shown
+    settings.cache_clear()
 
 
 def primary(app: AppTest) -> list[str]:
