@@ -194,7 +194,9 @@ def test_a_backup_made_by_the_command_line_restores_by_it(
     made = json.loads(call("backup", str(file), "--workspace", workspace.name, "--json").stdout)
     assert call("reset", "--yes", "--workspace", workspace.name).returncode == 0
     # then it goes back into the workspace it was made of, without being told which
-    done = json.loads(call("restore", str(file), "--json").stdout)
+    restored = call("restore", str(file), "--json")
+    assert restored.returncode == 0, restored
+    done = json.loads(restored.stdout)
     assert (done["workspace"], done["contents"]) == (workspace.name, made["contents"])
     assert made["contents"]["versions"] == 1
     # and asks before it replaces anything
