@@ -14,8 +14,8 @@ from pipelines.monitoring import operations, quality
 
 Severity = Literal["bad", "attention"]
 
-# On weeks in which nothing has changed a rule opens an alert in at most this part of weekly reports:
-# `tests/monitoring/test_false_alarms.py` counts them on a hundred worlds.
+# Of weeks in which nothing has changed a rule is met in at most this part, on whichever of their days:
+# `tests/monitoring/test_false_alarms.py` counts them on a hundred worlds, each reported every day.
 FALSE_ALARMS = 0.01
 
 # A week of bad luck among the stolen cards looks like decay for some days: of such weeks there is one in
