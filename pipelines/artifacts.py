@@ -75,7 +75,7 @@ class StepFiles:
                 if not path.exists():
                     raise Missing(
                         f"Step '{self.step.name}' needs '{name}', but {artifact.path} is not there.",
-                        f"Run step '{writer_of(name).name}' first.",
+                        f"Run step '{LIFECYCLE.writer(name).name}' first.",
                     )
                 return path
         known = ", ".join(artifact.name for artifact in self.step.inputs + self.step.outputs)
@@ -89,7 +89,7 @@ class StepFiles:
         Damaged
             The file is not what was written: cut short, or of another form.
         """
-        return read_artifact(_artifact(name), self.path(name))
+        return read_artifact(LIFECYCLE.artifact(name), self.path(name))
 
     def write(self, name: str, value: pd.DataFrame | dict[str, Any]) -> None:
         """Write a table from a DataFrame, or a report or receipt from a dict."""
@@ -101,7 +101,7 @@ class StepFiles:
 
     def digest(self, name: str) -> str:
         """What the input or output `name` holds; see `digest` below."""
-        return digest(_artifact(name), self.path(name))
+        return digest(LIFECYCLE.artifact(name), self.path(name))
 
 
 def open_step(name: str, attempt: Path | None = None) -> StepFiles:
@@ -120,14 +120,6 @@ def open_step(name: str, attempt: Path | None = None) -> StepFiles:
     return StepFiles(LIFECYCLE.step(name), read_run(run_folder), run_folder, attempt)
 
 
-def writer_of(name: str) -> Step:
-    """The step that writes artifact `name`."""
-    for step in LIFECYCLE:
-        if any(artifact.name == name for artifact in step.outputs):
-            return step
-    raise BadInput(f"No step writes an artifact '{name}'.", "See pipelines/lifecycle.py.")
-
-
 def read_artifact(artifact: Artifact, path: Path) -> Any:
     """The content of a table (DataFrame), report or receipt (dict) at `path`.
 
@@ -143,7 +135,7 @@ def read_artifact(artifact: Artifact, path: Path) -> Any:
     except (OSError, ValueError, pa.ArrowException) as error:
         raise Damaged(
             f"'{artifact.name}' ({artifact.path}) can't be read: {str(error).splitlines()[0]}",
-            f"Run again from step '{writer_of(artifact.name).name}'.",
+            f"Run again from step '{LIFECYCLE.writer(artifact.name).name}'.",
         ) from error
 
 
@@ -166,7 +158,7 @@ def digest(artifact: Artifact, path: Path) -> str:
         except (OSError, pa.ArrowException) as error:
             raise Damaged(
                 f"'{artifact.name}' ({artifact.path}) can't be read: {str(error).splitlines()[0]}",
-                f"Run again from step '{writer_of(artifact.name).name}'.",
+                f"Run again from step '{LIFECYCLE.writer(artifact.name).name}'.",
             ) from error
     elif artifact.kind == "model":
         card = _read_json(artifact, path / "model.json")
@@ -195,7 +187,7 @@ def _read_json(artifact: Artifact, path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise Damaged(
             f"'{artifact.name}' ({path.name}) can't be read: {error}.",
-            f"Run again from step '{writer_of(artifact.name).name}'.",
+            f"Run again from step '{LIFECYCLE.writer(artifact.name).name}'.",
         ) from error
     return value
 
@@ -208,10 +200,6 @@ def _show_without_html() -> None:
         shell.display_formatter.formatters["text/plain"].for_type_by_name(
             "IPython.core.display", "Markdown", lambda words, printer, _: printer.text(words.data)
         )
-
-
-def _artifact(name: str) -> Artifact:
-    return next(artifact for artifact in writer_of(name).outputs if artifact.name == name)
 
 
 def _newest_run_with_inputs_of(name: str) -> Path:

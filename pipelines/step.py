@@ -124,6 +124,7 @@ class Pipeline:
             sorter.done(*ready)
         self.steps: tuple[Step, ...] = tuple(order)
         self._before = graph
+        self._writers = writers
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
@@ -149,6 +150,24 @@ class Pipeline:
             if step.name == name:
                 return step
         raise BadInput(f"There is no step '{name}'.", f"The steps are: {', '.join(self.names)}.")
+
+    def writer(self, name: str) -> Step:
+        """The step that writes artifact `name`.
+
+        Raises
+        ------
+        BadInput
+            None does; lists the artifacts there are.
+        """
+        if name not in self._writers:
+            raise BadInput(
+                f"No step writes an artifact '{name}'.", f"The artifacts are: {', '.join(self._writers)}."
+            )
+        return self._writers[name]
+
+    def artifact(self, name: str) -> Artifact:
+        """The artifact of that name; raises as `writer` does."""
+        return next(artifact for artifact in self.writer(name).outputs if artifact.name == name)
 
     def upstream(self, name: str) -> frozenset[str]:
         """Names of all steps whose outputs `name` needs, directly or not."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipelines.artifacts import StepFiles, digest, open_step, writer_of
+from pipelines.artifacts import StepFiles, digest, open_step
 from pipelines.errors import BadInput, Damaged, Missing
-from pipelines.lifecycle import EVALUATION, FEATURES, MODEL, REGISTRATION
+from pipelines.lifecycle import EVALUATION, FEATURES, LIFECYCLE, MODEL, REGISTRATION
 from pipelines.run import create_run
 from pipelines.step import Artifact
 from pipelines.workspace import Workspace
@@ -111,9 +111,9 @@ def test_a_notebook_opened_by_hand_reads_the_newest_run_and_writes_elsewhere(
 
 
 def test_every_artifact_has_one_writer() -> None:
-    assert writer_of("model").name == "train"
+    assert LIFECYCLE.writer("model").name == "train"
     with pytest.raises(BadInput, match="No step writes"):
-        writer_of("unknown")
+        LIFECYCLE.writer("unknown")
 
 
 def test_a_folder_is_compared_by_its_manifest(tmp_path):

@@ -10,10 +10,10 @@ import streamlit as st
 
 from pages.parts.frame import note, problems_shown, show
 from pages.parts.models import Model
-from pages.parts.record import artifact_path
 from pages.parts.words import distinct, plain, several
 from pipelines import figures
 from pipelines.figures import Figure
+from pipelines.lifecycle import MODEL
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace, open_workspace
@@ -81,7 +81,7 @@ def compare(workspace: str, scenario: str, first: tuple[str, str], second: tuple
 
     place = open_workspace(workspace)
     folders = {name: place.run_folder(run_id) for run_id, name in (first, second)}
-    models = {name: training.load_model(folder / artifact_path("model")) for name, folder in folders.items()}
+    models = {name: training.load_model(folder / MODEL.path) for name, folder in folders.items()}
     newest = max(models, key=lambda name: models[name].card["test"]["from"])
     features = read_artifact(FEATURES, folders[newest] / FEATURES.path)
     return evaluation.compare_models(find_scenario(scenario), features, models)

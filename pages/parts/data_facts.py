@@ -12,11 +12,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from pages.parts.launch import start
-from pages.parts.record import Record, artifact_path, newest_records, params_of, read_record
+from pages.parts.record import Record, newest_records, params_of, read_record
 from pages.parts.words import clock, plain, several, share
 from pipelines import cleaning, validation, versioning
 from pipelines.errors import FlightdeckError
-from pipelines.lifecycle import LIFECYCLE
+from pipelines.lifecycle import LIFECYCLE, VALIDATION
 from pipelines.run import Run
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
@@ -309,7 +309,7 @@ def _report(record: Record | None) -> dict[str, Any] | None:
     step = record.state.steps.get("validate")
     attempt = record.folder / "steps" / "validate" / f"attempt-{step.attempt if step else 1}"
     try:
-        stored = json.loads((attempt / artifact_path("validation")).read_text("utf-8"))
+        stored = json.loads((attempt / VALIDATION.path).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return stored if isinstance(stored, dict) else None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.parts import frame, rooms, versions
-from pages.parts.record import artifact_path
 from pages.parts.versions import Entry, Shelf
 from pages.parts.words import clock, plain, several
 from pipelines import tracking
 from pipelines.errors import FlightdeckError, Missing
+from pipelines.lifecycle import PACKAGE
 from pipelines.packaging import manifest
 from pipelines.workspace import Workspace
 
@@ -107,7 +107,7 @@ def _draw_package(entry: Entry) -> None:
     if entry.record is None or not entry.record.done("package"):
         frame.note("It was not packaged in its run. Step *package* makes an image and a folder for MLServer.")
         return
-    folder = entry.record.folder / artifact_path("package")
+    folder = entry.record.folder / PACKAGE.path
     try:
         held = manifest.contents(folder)
         with st.expander(several(len(held), "file", "files")):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipelines import branches, events, promotion
 from pipelines.engines.local import choose_steps
 from pipelines.errors import FlightdeckError
-from pipelines.lifecycle import LIFECYCLE
+from pipelines.lifecycle import LIFECYCLE, MODEL
 from pipelines.run import Run, read_json, read_params, read_run
 from pipelines.workspace import Workspace, unreadable_database
 
@@ -84,16 +84,16 @@ class Record:
 
     def report(self, name: str) -> dict[str, Any] | None:
         """A report or receipt of this run, when it is there and whole."""
-        return read_json(self.folder / artifact_path(name))
+        return read_json(self.folder / LIFECYCLE.artifact(name).path)
 
     def card(self) -> dict[str, Any] | None:
         """What training wrote about the model."""
-        return read_json(self.folder / artifact_path("model") / "model.json")
+        return read_json(self.folder / MODEL.path / "model.json")
 
     def rows(self, name: str) -> int | None:
         """Number of rows of a table, read from its footer."""
         try:
-            return int(pq.read_metadata(self.folder / artifact_path(name)).num_rows)
+            return int(pq.read_metadata(self.folder / LIFECYCLE.artifact(name).path).num_rows)
         except (OSError, ValueError):
             return None
 
@@ -185,8 +185,3 @@ def command(
     if base is not None:
         words.append(f"--base {base}")
     return " ".join(words)
-
-
-def artifact_path(name: str) -> str:
-    """Where artifact `name` lies in a run's folder."""
-    return next(each.path for step in LIFECYCLE for each in step.outputs if each.name == name)

@@ -313,8 +313,7 @@ def _changed(params: Mapping[str, Any], steps: Sequence[str]) -> dict[str, Any]:
 
 
 def _report(folder: Path, artifact: str) -> dict[str, Any]:
-    path = next(each.path for step in LIFECYCLE for each in step.outputs if each.name == artifact)
-    return read_json(folder / path) or {}
+    return read_json(folder / LIFECYCLE.artifact(artifact).path) or {}
 
 
 def _made_at(folder: Path) -> float:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipelines import events
 from pipelines.artifacts import digest
 from pipelines.errors import FlightdeckError
-from pipelines.lifecycle import EVENTS, LIFECYCLE
+from pipelines.lifecycle import EVALUATION, EVENTS, LIFECYCLE
 from pipelines.run import Run, read_json, read_run
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S
@@ -153,7 +153,7 @@ def _params(a: Path, b: Path) -> list[Difference]:
 
 
 def _metrics(a: Path, b: Path) -> list[Measured]:
-    reports = [read_json(folder / _place("evaluation")) or {} for folder in (a, b)]
+    reports = [read_json(folder / EVALUATION.path) or {} for folder in (a, b)]
     names = [name for report in reports for name in report.get("metrics") or {}]
     return [Measured(name, *(_measured(report, name) for report in reports)) for name in dict.fromkeys(names)]
 
@@ -258,7 +258,3 @@ def _finite(values: pd.Series[Any]) -> NDArray[np.float64]:
     step = max(1, len(numbers) // SHOWN_ROWS)
     kept: NDArray[np.float64] = numbers[::step]
     return kept[np.isfinite(kept)]
-
-
-def _place(artifact: str) -> str:
-    return next(each.path for step in LIFECYCLE for each in step.outputs if each.name == artifact)

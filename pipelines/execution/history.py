@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from pipelines import events
 from pipelines.execution import catalogue
 from pipelines.lifecycle import LIFECYCLE
 from pipelines.promotion import ALIASES
-from pipelines.run import read_run
+from pipelines.run import read_json, read_run
 from pipelines.workspace import Workspace
 
 
@@ -54,7 +53,7 @@ def summarise(workspace: Workspace, run_id: str) -> dict[str, Any]:
             }
             for step in state.steps.values()
         ],
-        "metrics": (_read(folder, "evaluation") or {}).get("metrics", {}),
+        "metrics": (_report(folder, "evaluation") or {}).get("metrics", {}),
         "model": _model(folder),
     }
     if state.cause:
@@ -69,7 +68,7 @@ def executed_notebook(folder: Path, step: events.StepState) -> Path | None:
 
 
 def _model(folder: Path) -> dict[str, Any] | None:
-    registration, deployment = _read(folder, "registration"), _read(folder, "deployment")
+    registration, deployment = _report(folder, "registration"), _report(folder, "deployment")
     if registration is None:
         return None
     alias = None
@@ -78,11 +77,6 @@ def _model(folder: Path) -> dict[str, Any] | None:
     return {"name": registration["model"], "version": registration["version"], "alias": alias}
 
 
-def _read(folder: Path, name: str) -> dict[str, Any] | None:
+def _report(folder: Path, name: str) -> dict[str, Any] | None:
     """A report or receipt of this run, if it has been written and is whole."""
-    artifact = next(each for step in LIFECYCLE for each in step.outputs if each.name == name)
-    try:
-        value: dict[str, Any] = json.loads((folder / artifact.path).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value
+    return read_json(folder / LIFECYCLE.artifact(name).path)
