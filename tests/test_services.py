@@ -47,7 +47,8 @@ http.server.HTTPServer(("127.0.0.1", port), Answer).serve_forever()
 """
 
 SUPERVISOR = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests under nohup have it ignored, and children inherit that
 from pipelines import services
 from pipelines.errors import FlightdeckError
 from pipelines.services.programs import Service
