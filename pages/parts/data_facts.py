@@ -5,7 +5,6 @@ Comes in: a workspace, a scenario and a run. Goes out: plain values and words; n
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from pages.parts.words import clock, plain, several, share
 from pipelines import cleaning, validation, versioning
 from pipelines.errors import FlightdeckError
 from pipelines.lifecycle import LIFECYCLE, VALIDATION
-from pipelines.run import Run
+from pipelines.run import Run, read_json
 from pipelines.scenarios.scenario import Scenario
 from pipelines.workspace import Workspace
 
@@ -308,11 +307,7 @@ def _report(record: Record | None) -> dict[str, Any] | None:
         return found
     step = record.state.steps.get("validate")
     attempt = record.folder / "steps" / "validate" / f"attempt-{step.attempt if step else 1}"
-    try:
-        stored = json.loads((attempt / VALIDATION.path).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return stored if isinstance(stored, dict) else None
+    return read_json(attempt / VALIDATION.path)
 
 
 def share_of(check: validation.Check) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 
 from pipelines import events
 from pipelines.errors import Damaged
-from pipelines.lifecycle import LIFECYCLE
+from pipelines.lifecycle import EVALUATION, LIFECYCLE, REGISTRATION
 from pipelines.run import read_json, read_run
 from pipelines.workspace import Workspace, connect
 
@@ -161,7 +161,7 @@ def read(folder: Path) -> Entry:
     state = events.fold(events.read(folder, cells=False), run.steps)
     current = state.current
     params = read_json(folder / "params.json") or {}
-    report, receipt = _report(folder, "evaluation"), _report(folder, "registration")
+    report, receipt = (read_json(folder / each.path) or {} for each in (EVALUATION, REGISTRATION))
     began, ended = state.started_at, state.finished_at
     day = params.get("ingest", {}).get("until_day")
     return Entry(
@@ -310,10 +310,6 @@ def _changed(params: Mapping[str, Any], steps: Sequence[str]) -> dict[str, Any]:
         for name, value in params[step].items()
         if value != _defaults().get(step, {}).get(name)
     }
-
-
-def _report(folder: Path, artifact: str) -> dict[str, Any]:
-    return read_json(folder / LIFECYCLE.artifact(artifact).path) or {}
 
 
 def _made_at(folder: Path) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines import events
 from pipelines.execution import catalogue
-from pipelines.lifecycle import LIFECYCLE
+from pipelines.lifecycle import DEPLOYMENT, EVALUATION, REGISTRATION
 from pipelines.promotion import ALIASES
 from pipelines.run import read_json, read_run
 from pipelines.workspace import Workspace
@@ -53,7 +53,7 @@ def summarise(workspace: Workspace, run_id: str) -> dict[str, Any]:
             }
             for step in state.steps.values()
         ],
-        "metrics": (_report(folder, "evaluation") or {}).get("metrics", {}),
+        "metrics": (read_json(folder / EVALUATION.path) or {}).get("metrics", {}),
         "model": _model(folder),
     }
     if state.cause:
@@ -68,15 +68,10 @@ def executed_notebook(folder: Path, step: events.StepState) -> Path | None:
 
 
 def _model(folder: Path) -> dict[str, Any] | None:
-    registration, deployment = _report(folder, "registration"), _report(folder, "deployment")
+    registration, deployment = (read_json(folder / each.path) for each in (REGISTRATION, DEPLOYMENT))
     if registration is None:
         return None
     alias = None
     if deployment is not None and deployment.get("version") == registration.get("version"):
         alias = ALIASES.get(deployment["stage"])
     return {"name": registration["model"], "version": registration["version"], "alias": alias}
-
-
-def _report(folder: Path, name: str) -> dict[str, Any] | None:
-    """A report or receipt of this run, if it has been written and is whole."""
-    return read_json(folder / LIFECYCLE.artifact(name).path)
