@@ -24,7 +24,7 @@ def draw_alerts(workspace: Workspace, facts: watch.Facts) -> None:
             often = f"{FALSE_ALARMS * 100:.0f} of 100"
             frame.note(
                 "None. A rule speaks up only when something is outside what weeks do by themselves: where "
-                f"nothing has changed it does so wrongly in at most {often} weeks."
+                f"nothing has changed, it does so in at most {often} weeks."
             )
         for place, each in enumerate(facts.open):
             draw_alert(workspace, facts, each, opened=place == 0)

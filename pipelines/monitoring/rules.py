@@ -15,8 +15,8 @@ from pipelines.monitoring import operations, quality
 Severity = Literal["bad", "attention"]
 
 # Of weeks in which nothing has changed a rule is met in at most this part, on whichever of their days:
-# `tests/monitoring/test_false_alarms.py` counts them on a hundred worlds, each reported every day:
-# of 700 weeks "performance" was met in 4, the other rules in none.
+# `tests/monitoring/test_false_alarms.py` counts them on a hundred worlds, each reported every day.
+# Of their 700 weeks "performance" was met in 4, the other rules in none.
 FALSE_ALARMS = 0.01
 
 # A week of bad luck among the stolen cards looks like decay for some days: of such weeks there is one in
