@@ -20,6 +20,8 @@ from pipelines.workspace import Workspace
 
 TICK_S = 0.5
 STEPS = (("+1 day", 1), ("+1 week", 7), ("+1 month", 30))
+# Play is for watching: a day a second. The steps go as fast as they can.
+WATCHED_S = 1.0
 
 
 def draw(workspace: Workspace, scenario: Scenario) -> None:
@@ -66,7 +68,7 @@ def _draw_steps(workspace: Workspace, scenario: Scenario, clock: Clock | None) -
 
 
 def _draw_play(workspace: Workspace, scenario: Scenario, clock: Clock | None) -> None:
-    """Play on until somebody pauses; or pause."""
+    """Play on, slowly enough to watch, until somebody pauses; or pause."""
     going_on = clock is not None and clock.state != "idle"
     if going_on:
         if st.button("Pause", icon=":material/pause:", key="time:pause"):
@@ -75,10 +77,10 @@ def _draw_play(workspace: Workspace, scenario: Scenario, clock: Clock | None) ->
                 st.rerun()
         return
     left = clock.last_day - clock.day if clock is not None else 0
-    why = None if left else "First let a day pass." if clock is None else "The world has ended."
+    why = "A day a second." if left else "First let a day pass." if clock is None else "The world has ended."
     if st.button("Play", icon=":material/play_arrow:", disabled=not left, help=why, key="time:play"):
         with frame.problems_shown():
-            clocks.advance(workspace, scenario.name, left)
+            clocks.advance(workspace, scenario.name, left, pace_s=WATCHED_S)
             st.rerun()
 
 

@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS clocks (
 );
 """,
     "clocks",
+    added=(("clocks", "pace_s", "REAL NOT NULL DEFAULT 0"),),
 )
 
 
@@ -69,6 +70,8 @@ class Clock:
         Why it does not go on, and what to do; empty while it does.
     changed_at : float
         Seconds since the epoch.
+    pace_s : float
+        So many seconds a day takes at least; 0 is as fast as it goes.
     """
 
     workspace: str
@@ -86,6 +89,7 @@ class Clock:
     problem: str
     hint: str
     changed_at: float
+    pace_s: float = 0.0
 
     @property
     def state(self) -> State:
@@ -218,8 +222,15 @@ def describe(clock: Clock) -> str:
     return f"{clock.size} world with seed {clock.seed}" + (f" and {clock.episodes}" if clock.episodes else "")
 
 
-def advance(workspace: Workspace, scenario: str, days: int, branch: str | None = None) -> Clock:
+def advance(
+    workspace: Workspace, scenario: str, days: int, branch: str | None = None, *, pace_s: float = 0.0
+) -> Clock:
     """Let that many more days pass; the service of the world plays them. Without a world, begin it first.
+
+    Parameters
+    ----------
+    pace_s : float
+        Seconds that each day takes at least; by default as few as can be.
 
     Raises
     ------
@@ -244,9 +255,9 @@ def advance(workspace: Workspace, scenario: str, days: int, branch: str | None =
     with _TABLES.writing(workspace) as connection:
         connection.execute(
             "UPDATE clocks SET from_day = CASE WHEN day < target_day THEN from_day ELSE day END, "
-            "target_day = max(day, target_day) + :days, problem = '', hint = '', changed_at = :now "
-            f"WHERE {_OF} AND max(day, target_day) + :days <= :last",
-            {"days": days, "last": clock.last_day} | _named(scenario, branch),
+            "target_day = max(day, target_day) + :days, pace_s = :pace_s, problem = '', hint = '', "
+            f"changed_at = :now WHERE {_OF} AND max(day, target_day) + :days <= :last",
+            {"days": days, "pace_s": pace_s, "last": clock.last_day} | _named(scenario, branch),
         )
     return must_read(workspace, scenario, branch)
 

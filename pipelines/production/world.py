@@ -73,7 +73,7 @@ class Player:
     _turn: Key = ("", "", "")
     _idle: dict[str, Idle] = field(default_factory=dict)
     _failures: dict[Key, int] = field(default_factory=dict)
-    _retry_at: dict[Key, float] = field(default_factory=dict)
+    _due_at: dict[Key, float] = field(default_factory=dict)
 
     def play_next(self) -> bool:
         """Play one day of the clock whose turn it is; False when there was none to play."""
@@ -109,7 +109,7 @@ class Player:
             for clock in found
             # Playing is also one that had stopped and was asked again to go on.
             if (clock.state == "playing" and _key(clock) in self._failures)
-            or (clock.state != "idle" and now >= self._retry_at.get(_key(clock), 0.0))
+            or (clock.state != "idle" and now >= self._due_at.get(_key(clock), 0.0))
         ]
 
     def _play(self, key: Key, clock: Clock) -> None:
@@ -117,13 +117,13 @@ class Player:
         from pipelines.production.day import play_day
         from pipelines.production.policies import Waiting
 
-        workspace = Workspace(self.home, clock.workspace)
+        workspace, began = Workspace(self.home, clock.workspace), time.monotonic()
         try:
             play_day(workspace, clock, loading_s=TURN_S)
         except Waiting:
             # Retraining is no problem: the day is looked at again soon.
             self._failures.pop(key, None)
-            self._retry_at[key] = time.monotonic() + POLL_S
+            self._due_at[key] = time.monotonic() + POLL_S
         except FlightdeckError as error:
             self._stop(key, clock, error)
         except (sqlite3.Error, OSError) as error:
@@ -139,11 +139,11 @@ class Player:
             self._stop(key, clock, told)
         else:
             self._failures.pop(key, None)
-            self._retry_at.pop(key, None)
+            self._due_at[key] = began + clock.pace_s
 
     def _stop(self, key: Key, clock: Clock, error: FlightdeckError) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        self._retry_at[key] = time.monotonic() + min(RETRY_S * 2 ** (failures - 1), LONGEST_RETRY_S)
+        self._due_at[key] = time.monotonic() + min(RETRY_S * 2 ** (failures - 1), LONGEST_RETRY_S)
         if failures == 1:
             log.warning("day %d of %s can't be played: %s", clock.day, key, error)
         try:

@@ -54,6 +54,31 @@ def test_workspaces_are_played_in_turn(three: list[Workspace], monkeypatch: pyte
     assert all(clocks.today(workspace, "fraud") == 63 for workspace in three)
 
 
+def test_a_day_takes_as_long_as_was_asked_and_the_others_do_not_wait_for_it(
+    three: list[Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a world that goes on at two seconds a day, beside others that go as fast as they can
+    clocks.pause(three[0], "fraud")
+    clocks.advance(three[0], "fraud", 3, pace_s=2.0)
+    order, seconds = played(monkeypatch), 0.0
+    monkeypatch.setattr(world.time, "monotonic", lambda: seconds)
+    player = Player(three[0].home)
+    while player.play_next():
+        pass
+    assert order == ["ada", "bob", "eve", "bob", "eve", "bob", "eve"]
+
+    # when time goes on, then so does it, and no faster
+    for seconds, days in ((1.9, 1), (2.1, 2), (4.0, 2), (4.2, 3)):
+        player.play_next()
+        assert order.count("ada") == days, seconds
+
+    # and asked for without a pace it goes as fast as it can again
+    assert clocks.advance(three[0], "fraud", 2).pace_s == 0
+    seconds = 6.3
+    assert player.play_next()
+    assert player.play_next()
+
+
 def test_a_problem_stops_its_own_clock_and_is_tried_again(
     three: list[Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
