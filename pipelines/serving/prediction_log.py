@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ CREATE TABLE IF NOT EXISTS predictions (
     at REAL NOT NULL,
     latency_ms REAL NOT NULL
 );
-CREATE INDEX IF NOT EXISTS predictions_of_event ON predictions (scenario, event_id);
+DROP INDEX IF EXISTS predictions_of_event;
+CREATE INDEX IF NOT EXISTS predictions_by_event ON predictions (scenario, branch, world, event_id);
 CREATE INDEX IF NOT EXISTS predictions_of_day ON predictions (scenario, branch, world, day);
 CREATE TABLE IF NOT EXISTS feedback (
     seq INTEGER PRIMARY KEY,
@@ -92,8 +94,8 @@ class PredictionLog:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
             self._last = _last(connection)  # a branch may have been copied meanwhile
-            self._insert("predictions", [_prediction_row(prediction) for prediction in predictions])
-            self._insert("feedback", [_label_row(label) for label in labels])
+            self._insert("predictions", _PREDICTION_COLUMNS, map(_prediction_row, predictions))
+            self._insert("feedback", _LABEL_COLUMNS, map(_label_row, labels))
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
             raise self._unwritable(error) from error
@@ -184,12 +186,13 @@ class PredictionLog:
             "Free some space on the disk; serving then goes on by itself.",
         )
 
-    def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            numbered = [row | {"seq": self._last + place} for place, row in enumerate(rows, start=1)]
-            names, values = ", ".join(numbered[0]), ", ".join(f":{name}" for name in numbered[0])
-            self._open().executemany(f"INSERT INTO {table} ({names}) VALUES ({values})", numbered)
-            self._last += len(rows)
+    def _insert(self, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+        numbered = [(seq, *row) for seq, row in enumerate(rows, start=self._last + 1)]
+        if not numbered:
+            return
+        names, values = ", ".join(("seq", *columns)), ", ".join("?" * (len(columns) + 1))
+        self._open().executemany(f"INSERT INTO {table} ({names}) VALUES ({values})", numbered)
+        self._last += len(numbered)
 
     def _select(self, query: str, **values: object) -> list[sqlite3.Row]:
         if not self._workspace.database.is_file():
@@ -332,18 +335,19 @@ def _last(connection: sqlite3.Connection) -> int:
     return max(int(connection.execute(query).fetchone()[0] or 0) for query in each)
 
 
-def _prediction_row(prediction: Prediction) -> dict[str, Any]:
-    row = {name: getattr(prediction, name) for name in _PREDICTION} | vars(prediction.stream)
-    row["event"] = json.dumps(prediction.event)
-    return row | {"prediction_id": prediction.prediction_id, "day": prediction.day}
+def _prediction_row(prediction: Prediction) -> tuple[Any, ...]:
+    """In the order of `_PREDICTION_COLUMNS`."""
+    event = json.dumps(prediction.event)
+    return (*_plain_values(prediction), *_stream_values(prediction.stream), prediction.day, event)
 
 
-def _label_row(label: Label) -> dict[str, Any]:
-    return {name: getattr(label, name) for name in _LABEL} | vars(label.stream)
+def _label_row(label: Label) -> tuple[Any, ...]:
+    """In the order of `_LABEL_COLUMNS`."""
+    return (*_label_values(label), *_stream_values(label.stream))
 
 
 def _prediction(row: sqlite3.Row) -> Prediction:
-    values = {name: row[name] for name in _PREDICTION}
+    values = {name: row[name] for name in _PLAIN if name != "prediction_id"}
     values |= {"stream": _stream(row), "event": json.loads(row["event"]), "decision": bool(row["decision"])}
     return Prediction(**values)
 
@@ -362,6 +366,12 @@ def _stream(row: sqlite3.Row) -> Stream:
 
 _ANSWERED = "prediction_id, workspace, branch, scenario, world, event_id, event_time"
 _OF_STREAM = "scenario = :scenario AND branch = :branch AND world = :world"
-_PREDICTION, _LABEL = (
-    tuple(each.name for each in fields(record) if each.name != "stream") for record in (Prediction, Label)
+# Columns that are attributes of a record as they stand.
+_PLAIN, _LABEL = (
+    tuple(each.name for each in fields(record) if each.name not in ("stream", "event"))
+    for record in (Prediction, Label)
 )
+_STREAM = tuple(each.name for each in fields(Stream))
+_plain_values, _label_values, _stream_values = (attrgetter(*names) for names in (_PLAIN, _LABEL, _STREAM))
+_PREDICTION_COLUMNS = (*_PLAIN, *_STREAM, "day", "event")
+_LABEL_COLUMNS = (*_LABEL, *_STREAM)

@@ -7,8 +7,7 @@ that is derived and not drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -46,6 +45,8 @@ class Prediction:
         The row the model saw, float64; see `features_of`.
     at, latency_ms : float
         When it was logged, in seconds since the epoch, and how long that was after its request came.
+    prediction_id : str
+        Derived, not drawn: the same prediction made again has the same id.
     """
 
     stream: Stream
@@ -60,11 +61,12 @@ class Prediction:
     features: bytes
     at: float
     latency_ms: float
+    prediction_id: str = field(init=False)
 
-    @cached_property
-    def prediction_id(self) -> str:
-        """Derived, not drawn: the same prediction made again has the same id."""
-        return derive_id(*vars(self.stream).values(), self.event_id, self.version, self.route)
+    def __post_init__(self) -> None:
+        about = vars(self.stream).values()
+        derived = derive_id(*about, self.event_id, self.version, self.route)
+        object.__setattr__(self, "prediction_id", derived)
 
     @property
     def day(self) -> int:

@@ -297,9 +297,13 @@ class Predictor:
         self._measurements.committed_rows.observe(len(predictions) + len(labels))
 
     def _count(self, endpoint: Endpoint, predictions: Sequence[Prediction]) -> None:
+        names = (self.workspace.name, endpoint.scenario.name)
+        of_version = {
+            version: self._measurements.scores.labels(*names, str(version))
+            for version in {prediction.version for prediction in predictions}
+        }
         for prediction in predictions:
-            names = (self.workspace.name, endpoint.scenario.name, str(prediction.version))
-            self._measurements.scores.labels(*names).observe(prediction.score)
+            of_version[prediction.version].observe(prediction.score)
 
     def _standing(self, endpoint: Endpoint) -> Standing:
         memory = endpoint.memory

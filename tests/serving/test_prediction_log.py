@@ -62,6 +62,22 @@ def test_what_was_written_is_read_back_to_the_last_bit(log: PredictionLog, works
     assert written.day == 3
 
 
+def test_who_asks_about_events_does_not_read_the_whole_log(log: PredictionLog) -> None:
+    # given a log that says which queries it is asked
+    log.write([prediction(1)], [label(prediction(1))])
+    asked: list[str] = []
+    connection = log._open()
+    connection.set_trace_callback(asked.append)
+    log.of_event(STREAM, 1), log.answered_events(STREAM, [1, 2]), log.labels_of(STREAM, [1, 2])
+    connection.set_trace_callback(None)
+
+    # then each finds its events by their ids, whatever else there is
+    plans = [connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall() for query in asked]
+    assert len(plans) == 3
+    for query, plan in zip(asked, plans, strict=True):
+        assert any("event_id=?" in row["detail"] for row in plan), (query, [row["detail"] for row in plan])
+
+
 def test_looking_makes_no_file(log: PredictionLog, workspace: Workspace) -> None:
     assert log.of_event(STREAM, 1) == []
     assert log.answered(["x"]) == log.answered_events(STREAM, [1]) == log.labels_of(STREAM, [1]) == {}
