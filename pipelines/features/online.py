@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from pipelines.scenarios.scenario import (
     DAY_S,
     Calendar,
     Count,
-    Feature,
     Is,
     LabelledCount,
     LabelRate,
@@ -46,10 +46,12 @@ class _Series:
 
     __slots__ = ("ids", "times", "totals")
 
-    def __init__(self, times: list[int], ids: list[int], totals: list[int]) -> None:
-        self.times = times
-        self.ids = ids
-        self.totals = totals  # One longer: totals[i] is the sum of what lies before place i.
+    def __init__(
+        self, times: list[int] | None = None, ids: list[int] | None = None, totals: list[int] | None = None
+    ) -> None:
+        self.times = times or []
+        self.ids = ids or []
+        self.totals = totals or [0]  # One longer: totals[i] is the sum of what lies before place i.
 
     def place(self, time_s: int, event_id: int) -> int:
         """How many come before (time_s, event_id); of two at the same second the smaller id does."""
@@ -79,6 +81,28 @@ class _Series:
 
 # One entity kind's series, by the entity's id.
 _SeriesById = dict[Any, _Series]
+
+
+@dataclass
+class _Window:
+    """The features of one entity over one time: they begin at one place of its series.
+
+    Attributes
+    ----------
+    counts, rates : list of int
+        Places among the features of counts and of rates of positives.
+    means : list of (int, str)
+        Places of means, and of which column.
+    """
+
+    length_s: int
+    counts: list[int] = field(default_factory=list)
+    means: list[tuple[int, str]] = field(default_factory=list)
+    rates: list[int] = field(default_factory=list)
+
+
+# By entity, the windows over its events, or over its labels.
+_Windows = dict[str, list[_Window]]
 
 
 class OnlineState:
@@ -111,6 +135,12 @@ class OnlineState:
         ]
         self._sums: dict[tuple[str, str | None], _SeriesById] = {each: {} for each in sums}
         self._counts = {entity: series for (entity, _), series in self._sums.items()}
+        self._of_event = [
+            (place, each)
+            for place, each in enumerate(scenario.features)
+            if isinstance(each, Value | Is | Calendar)
+        ]
+        self._of_events, self._of_labels = _windows(scenario)
         judged = [each.entity for each in windowed if isinstance(each, LabelledCount | LabelRate)]
         self._labels: dict[str, _SeriesById] = {entity: {} for entity in judged}
         self._seen: dict[str, set[Any]] = {
@@ -171,19 +201,41 @@ class OnlineState:
         ndarray of float64, shape (n_features,)
             In the order of the scenario's features. Labels count from the second they became known.
         """
-        # Features of one entity share their windows: each is searched for once an event.
-        happened: dict[tuple[str, int], tuple[int, int]] = {}
-        told: dict[tuple[str, int], tuple[int, int]] = {}
-        return np.array(
-            [self._feature(feature, event, happened, told) for feature in self.scenario.features],
-            dtype=np.float64,
-        )
+        found = [0.0] * len(self.scenario.features)
+        time_s, event_id = int(event["event_time"]), int(event["event_id"])
+        for place, feature in self._of_event:
+            found[place] = _read(self.scenario, feature, event)
+        for entity, windows in self._of_events.items():
+            whose = event[entity]
+            times = self._counts[entity].get(whose, _NOTHING)
+            end = times.place(time_s, event_id)
+            for window in windows:
+                first = bisect_right(times.times, time_s - window.length_s)
+                for place in window.counts:
+                    found[place] = float(end - first + 1)
+                for place, column in window.means:
+                    totals = self._sums[entity, column].get(whose, _NOTHING).totals
+                    total = totals[end] - totals[first] + self._whole(column, event)
+                    found[place] = total / ((end - first + 1) * self._units[column])
+        for entity, windows in self._of_labels.items():
+            told = self._labels[entity].get(event[entity], _NOTHING)
+            end = bisect_right(told.times, time_s)
+            for window in windows:
+                first = bisect_right(told.times, time_s - window.length_s)
+                for place in window.counts:
+                    found[place] = float(end - first)
+                for place in window.rates:
+                    positives = told.totals[end] - told.totals[first]
+                    found[place] = positives / (end - first) if end > first else 0.0
+        return np.array(found, dtype=np.float64)
 
     def remember(self, event: Event) -> None:
         """Let `event` count for later ones; the same event twice counts once."""
         time_s, event_id = int(event["event_time"]), int(event["event_id"])
         for (entity, column), series in self._sums.items():
-            own = series.setdefault(event[entity], _Series([], [], [0]))
+            own = series.get(event[entity])
+            if own is None:
+                own = series[event[entity]] = _Series()
             own.add(time_s, event_id, 0 if column is None else self._whole(column, event))
             own.forget(time_s - self._kept_s)
         for entity, seen in self._seen.items():
@@ -206,54 +258,51 @@ class OnlineState:
             return False
         _, whom = self._waiting.pop(event_id)
         for value, series in zip(whom, self._labels.values(), strict=True):
-            own = series.setdefault(value, _Series([], [], [0]))
+            own = series.setdefault(value, _Series())
             own.add(label_time, event_id, label)
             own.forget(label_time - self._kept_s)
         return True
-
-    def _feature(
-        self,
-        feature: Feature,
-        event: Event,
-        happened: dict[tuple[str, int], tuple[int, int]],
-        told: dict[tuple[str, int], tuple[int, int]],
-    ) -> float:
-        """One feature; `happened` and `told` keep, by entity and days, where windows begin and end."""
-        if isinstance(feature, Value):
-            return float(event[feature.column])
-        if isinstance(feature, Is):
-            return float(event[feature.column] == feature.value)
-        time_s = int(event["event_time"])
-        if isinstance(feature, Calendar):
-            return float(calendar(self.scenario, feature, time_s))
-        key = (feature.entity, feature.days)
-        since_s = time_s - feature.days * DAY_S
-        if isinstance(feature, Count | Mean):
-            column = feature.column if isinstance(feature, Mean) else None
-            by_id = self._counts[feature.entity] if column is None else self._sums[feature.entity, column]
-            own = by_id.get(event[feature.entity], _NOTHING)
-            if key not in happened:
-                end = own.place(time_s, int(event["event_id"]))
-                happened[key] = bisect_right(own.times, since_s), end
-            first, end = happened[key]
-            if column is None:
-                return float(end - first + 1)
-            total = own.totals[end] - own.totals[first] + self._whole(column, event)
-            return total / ((end - first + 1) * self._units[column])
-        labels = self._labels[feature.entity].get(event[feature.entity], _NOTHING)
-        if key not in told:
-            told[key] = bisect_right(labels.times, since_s), bisect_right(labels.times, time_s)
-        first, end = told[key]
-        if isinstance(feature, LabelledCount):
-            return float(end - first)
-        return (labels.totals[end] - labels.totals[first]) / (end - first) if end > first else 0.0
 
     def _whole(self, column: str, event: Event) -> int:
         """The event's number in whole units of the column's last decimal, rounded as offline."""
         return round(float(event[column]) * self._units[column])
 
 
-_NOTHING = _Series([], [], [0])
+_NOTHING = _Series()
+
+
+def _windows(scenario: Scenario) -> tuple[_Windows, _Windows]:
+    """Over which windows of events, and of labels, features are counted; each is searched once an event."""
+    of_events: dict[tuple[str, int], _Window] = {}
+    of_labels: dict[tuple[str, int], _Window] = {}
+    for place, feature in enumerate(scenario.features):
+        if isinstance(feature, Value | Is | Calendar):
+            continue
+        kind = of_events if isinstance(feature, Count | Mean) else of_labels
+        window = kind.setdefault((feature.entity, feature.days), _Window(feature.days * DAY_S))
+        if isinstance(feature, Mean):
+            window.means.append((place, feature.column))
+        elif isinstance(feature, LabelRate):
+            window.rates.append(place)
+        else:
+            window.counts.append(place)
+    return _by_entity(of_events), _by_entity(of_labels)
+
+
+def _by_entity(windows: Mapping[tuple[str, int], _Window]) -> _Windows:
+    found: _Windows = {}
+    for (entity, _), window in windows.items():
+        found.setdefault(entity, []).append(window)
+    return found
+
+
+def _read(scenario: Scenario, feature: Value | Is | Calendar, event: Event) -> float:
+    """A feature of the event alone."""
+    if isinstance(feature, Value):
+        return float(event[feature.column])
+    if isinstance(feature, Is):
+        return float(event[feature.column] == feature.value)
+    return float(calendar(scenario, feature, int(event["event_time"])))
 
 
 def _series_by_id(
