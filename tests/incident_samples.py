@@ -15,7 +15,7 @@ from pipelines.ingestion import collect
 from pipelines.lifecycle import EVALUATION, EVENTS, FEATURES, MODEL, REGISTRATION, Evaluate, Train
 from pipelines.promotion import promote
 from pipelines.run import create_run, read_params, write_json
-from pipelines.scenarios.fraud import FRAUD
+from pipelines.scenarios import find_scenario
 from pipelines.training import FittedModel, fit, save_model, today
 from pipelines.workspace import Workspace
 
@@ -23,19 +23,22 @@ DAY = 60
 
 
 @cache
-def trained(seed: int = 1) -> tuple[pd.DataFrame, pd.DataFrame, FittedModel, dict[str, Any]]:
+def trained(
+    seed: int = 1, name: str = "fraud"
+) -> tuple[pd.DataFrame, pd.DataFrame, FittedModel, dict[str, Any]]:
     """Events, features, model and evaluation of the teaching world on day 60."""
-    events = collect(FRAUD, "teaching", seed, DAY, "")
-    features = offline.compute(FRAUD, events)
-    model = fit(FRAUD, features, Train(), seed, today(features))
-    report = evaluation.evaluate(FRAUD, features, model, Evaluate(), seed)
+    scenario = find_scenario(name)
+    events = collect(scenario, "teaching", seed, DAY, "")
+    features = offline.compute(scenario, events)
+    model = fit(scenario, features, Train(), seed, today(features))
+    report = evaluation.evaluate(scenario, features, model, Evaluate(), seed)
     return events, features, model, report
 
 
-def watched(workspace: Workspace, seed: int = 1) -> int:
+def watched(workspace: Workspace, seed: int = 1, scenario: str = "fraud") -> int:
     """Put a monitored version into production; its number."""
-    events, features, model, report = trained(seed)
-    run = create_run(workspace, "fraud", {"ingest": {"size": "teaching", "until_day": DAY}}, seed=seed)
+    events, features, model, report = trained(seed, scenario)
+    run = create_run(workspace, scenario, {"ingest": {"size": "teaching", "until_day": DAY}}, seed=seed)
     folder = workspace.run_folder(run.run_id)
     for artifact, frame in ((EVENTS, events), (FEATURES, features)):
         (folder / artifact.path).parent.mkdir(parents=True, exist_ok=True)
@@ -54,5 +57,6 @@ def watched(workspace: Workspace, seed: int = 1) -> int:
     receipt = registry.register(open_step("register", folder / "steps" / "register" / "attempt-1"))
     write_json(folder / REGISTRATION.path, receipt)
     version = int(receipt["version"])
-    promote(workspace, "fraud", version, stage="production", reason="test", source=f"run:{run.run_id}/deploy")
+    source = f"run:{run.run_id}/deploy"
+    promote(workspace, scenario, version, stage="production", reason="test", source=source)
     return version

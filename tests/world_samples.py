@@ -25,19 +25,19 @@ def begun(home: Path, days: int) -> Workspace:
     return workspace
 
 
-def now(workspace: Workspace) -> Clock:
-    """How the fraud world stands."""
-    clock = clocks.read(workspace, "fraud")
+def now(workspace: Workspace, scenario: str = "fraud") -> Clock:
+    """How the world stands."""
+    clock = clocks.read(workspace, scenario)
     assert clock is not None
     return clock
 
 
-def play(workspace: Workspace, days: int) -> Clock:
-    """Play the fraud world as its service does, in this process."""
-    clock = clocks.advance(workspace, "fraud", days)
+def play(workspace: Workspace, days: int, scenario: str = "fraud") -> Clock:
+    """Play the world as its service does, in this process."""
+    clock = clocks.advance(workspace, scenario, days)
     while clock.day < clock.target_day:
         play_day(workspace, clock)
-        clock = now(workspace)
+        clock = now(workspace, scenario)
     return clock
 
 

@@ -238,7 +238,7 @@ def test_points_fade_with_days_and_money(begun: Workspace) -> None:
 def test_signs_are_told_against_usual_days() -> None:
     usual = signs.Usual(1900.0, 30.0, 30 / 1900, 1900.0)
     day = ledger.Day(70, 1900, 0, 5.0, 20.0, 30, 1900, (1,), 0, 0, None, None, None)
-    assert signs.unusual(FRAUD, day, usual) == []
+    assert signs.unusual(FRAUD, [day], day, usual) == []
     for changes, words in (
         ({"lost": 100, "requests": 1800}, "100 of 1,900 payments got no answer"),
         ({"p95_ms": 2400.0}, "of 20 answers one took 2.4 s or more"),
@@ -246,4 +246,13 @@ def test_signs_are_told_against_usual_days() -> None:
         ({"flagged": 400}, "400 alerts; 30 a day are usual"),
         ({"flagged": 3}, "only 3 alerts; 30 a day are usual"),
     ):
-        assert signs.unusual(FRAUD, replace(day, **changes), usual) == [words]  # type: ignore[arg-type]
+        odd = replace(day, **changes)  # type: ignore[arg-type]
+        assert signs.unusual(FRAUD, [odd], odd, usual) == [words]
+
+
+def test_no_label_is_missed_of_a_day_on_which_nobody_was_answered() -> None:
+    usual = signs.Usual(1900.0, 30.0, 30 / 1900, 1900.0)
+    today = ledger.Day(70, 1900, 0, 5.0, 20.0, 30, 0, (1,), 0, 0, None, None, None)
+    for answered, found in ((1900, ["no label came; 1,900 a day are usual"]), (0, [])):
+        a_week_ago = replace(today, day=63, requests=answered, lost=1900 - answered)
+        assert signs.unusual(FRAUD, [a_week_ago, today], today, usual) == found

@@ -106,6 +106,7 @@ BREAKDOWNS: tuple[Definition, ...] = (
             "Leave the wrongly labelled days out of training.",
         ),
         labels="flipped",
+        many=True,
     ),
     Definition(
         "feedback_loop",
@@ -171,6 +172,7 @@ BREAKDOWNS: tuple[Definition, ...] = (
         ),
         route="percent",
         canary=True,
+        many=True,
     ),
     Definition(
         "slow_model",

@@ -50,6 +50,8 @@ class Definition:
         Whether it releases a version of its own, and whether it is an episode of the world.
     lasts_days : int or None
         It ends by itself after so many days.
+    many : bool
+        Whether it shows only where alerts are few among many.
     """
 
     name: str
@@ -67,3 +69,4 @@ class Definition:
     canary: bool = False
     episode: bool = False
     lasts_days: int | None = None
+    many: bool = False

@@ -15,6 +15,9 @@ from pipelines.production.incidents.changes import CHANGES
 from pipelines.production.incidents.definition import Definition
 from pipelines.scenarios.scenario import Count, LabelRate, Mean, Scenario
 
+# Among fewer events a day, one alert more or less is no sign of anything.
+MANY = 100
+
 LIBRARY: Mapping[str, Definition] = {each.name: each for each in (*BREAKDOWNS, *CHANGES)}
 
 
@@ -27,6 +30,8 @@ def _can_happen(scenario: Scenario, definition: Definition) -> bool:
     """Whether the world has what the incident breaks, and what ends it."""
     kinds = {type(each) for each in scenario.features}
     if definition.episode and definition.name not in {each.name for each in scenario.episodes}:
+        return False
+    if definition.many and scenario.alert_entities < MANY:
         return False
     if levers.STOP in definition.fixes and not scenario.rule:
         return False

@@ -51,15 +51,15 @@ def usual(days: Sequence[Day], before_day: int) -> Usual | None:
     )
 
 
-def unusual(scenario: Scenario, day: Day, known: Usual) -> list[str]:
-    """What is unusual about a day, in words; nothing on a usual one."""
+def unusual(scenario: Scenario, days: Sequence[Day], day: Day, known: Usual) -> list[str]:
+    """What is unusual about one of the days, in words; nothing on a usual one."""
     found = []
     sent = day.requests + day.lost
     if day.lost > MOST_LOST * max(1, sent):
         found.append(f"{day.lost:,} of {sent:,} {scenario.events} got no answer")
     if day.p95_ms is not None and day.p95_ms > SLOW_MS:
         found.append(f"of 20 answers one took {day.p95_ms / 1000:.1f} s or more")
-    if not day.labels and known.labels:
+    if not day.labels and known.labels and _some_are_due(scenario, days, day):
         found.append(f"no label came; {known.labels:,.0f} a day are usual")
     expected = known.flagged_share * day.requests
     if day.requests and max(expected, day.flagged) >= LEAST_FLAGGED:
@@ -68,3 +68,9 @@ def unusual(scenario: Scenario, day: Day, known: Usual) -> list[str]:
         elif day.flagged < FEWER * expected:
             found.append(f"only {day.flagged:,} alerts; {known.flagged:,.0f} a day are usual")
     return found
+
+
+def _some_are_due(scenario: Scenario, days: Sequence[Day], day: Day) -> bool:
+    """Whether labels could come: of what nobody answered nobody waits for the outcome."""
+    then = day.day - scenario.label_delay_days
+    return all(each.requests for each in days if each.day == then)

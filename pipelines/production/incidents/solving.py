@@ -263,7 +263,7 @@ def not_over(workspace: Workspace, clock: Clock, case: Case) -> str:
     since = max(case.incident.until_day or 0, clock.day - HEALTHY_DAYS)
     for day in days:
         if day.day >= since and known is not None:
-            odd = signs.unusual(scenario, day, known)
+            odd = signs.unusual(scenario, days, day, known)
             if odd:
                 return f"Day {day.day} was not a usual one: {'; '.join(odd)}."
     if case.incident.until_day is None:
