@@ -234,6 +234,28 @@ def test_a_sample_is_drawn_by_the_commit(tmp_path):
     assert drawn("a") == drawn("a") != drawn("b")
 
 
+def test_tests_of_one_group_run_in_one_process(tmp_path):
+    # given two groups of tests, each of which needs what takes long to make
+    for group in "ab":
+        (tmp_path / f"test_{group}.py").write_text(
+            f"import pytest\npytestmark = pytest.mark.xdist_group('{group}')\n"
+            "@pytest.mark.parametrize('number', range(20))\ndef test_it(number): pass\n"
+        )
+    # when they are run as `make test` does
+    options = ["-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadgroup", "-v"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        capture_output=True,
+        text=True,
+    )
+    # then each group has one process
+    found = re.findall(r"^\[(gw\d)\].*test_([ab])\.py", done.stdout, re.MULTILINE)
+    assert len(found) == 40, done.stdout
+    assert len(set(found)) == 2
+
+
 @pytest.mark.road
 @pytest.mark.xdist_group("services")
 def test_make_run_starts_everything_and_ending_make_ends_it(tmp_path):
