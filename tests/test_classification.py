@@ -63,6 +63,19 @@ def test_weights_count_rows_as_often_as_if_they_were_repeated(scored):
         assert precision[sample] == pytest.approx(average_precision_score(labels[drawn], scores[drawn]))
 
 
+def test_samples_of_entities_weigh_each_row_as_its_entity(scored):
+    labels, scores = scored
+    ranking, entity = metrics.rank(labels, np.round(scores, 1)), np.arange(len(labels)) % 7
+    weights = bootstrap.resample(7, samples=50, seed=2)
+    weights[0, np.unique(entity[labels == 1])] = 0  # a sample without any positive
+
+    found = metrics.average_precision_of_entities(ranking, entity, weights)
+
+    assert found == pytest.approx(metrics.average_precision(ranking, weights[:, entity]), nan_ok=True)
+    none = metrics.rank(np.zeros(len(labels)), scores)
+    assert np.isnan(metrics.average_precision_of_entities(none, entity, weights)).all()
+
+
 def test_a_constant_score_has_auc_one_half_and_the_prevalence_as_average_precision():
     labels = np.array([1, 0, 0, 0])
 

@@ -174,13 +174,7 @@ def _figures(tested: pd.DataFrame, k: int, resamples: int, seed: int) -> dict[st
 
 
 def _average_precision(label: Any, scores: Any, entity: Any, weights: Floats) -> Floats:
-    ranking = metrics.rank(label, scores)
-    return np.concatenate(
-        [
-            metrics.average_precision(ranking, weights[part][:, entity])
-            for part in bootstrap.chunks(len(weights), len(label))
-        ]
-    )
+    return metrics.average_precision_of_entities(metrics.rank(label, scores), entity, weights)
 
 
 def _alert_precision(

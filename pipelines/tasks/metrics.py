@@ -120,6 +120,40 @@ def average_precision(ranking: Ranking, weights: Floats | None = None) -> Floats
     return ratio((gained * precision).sum(axis=1), true[:, -1])
 
 
+def average_precision_of_entities(ranking: Ranking, entity: Ints, weights: Floats) -> Floats:
+    """Average precision on samples that draw whole entities, each with all its rows.
+
+    It is `average_precision` with each row weighted as its entity, in a tenth of the time: recall grows only
+    where a positive lies, so counts are needed there alone, and they are sums over entities. So many numbers
+    as there are entities times positives are held at once.
+
+    Parameters
+    ----------
+    entity : ndarray of int64, shape (n_rows,)
+        Code 0, 1, … of each row's entity.
+    weights : ndarray of shape (n_samples, n_entities)
+        As `bootstrap.resample` makes them.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), NaN where a sample holds no positive.
+    """
+    places = np.arange(len(ranking.order))
+    steps = np.unique(np.searchsorted(ranking.ends, np.flatnonzero(ranking.positive)))
+    if not len(steps):
+        return np.full(len(weights), np.nan)
+    # Rows behind the last step lie in a column of their own, which is left out.
+    columns = len(steps) + 1
+    cell = entity[ranking.order] * columns + np.searchsorted(ranking.ends[steps], places)
+    flagged, true = (
+        weights
+        @ np.bincount(cell, each, weights.shape[1] * columns).reshape(-1, columns)[:, :-1].cumsum(axis=1)
+        for each in (None, ranking.positive)
+    )
+    gained = np.diff(_from_zero(true), axis=1)
+    return ratio((gained * ratio(true, flagged, empty=0.0)).sum(axis=1), true[:, -1])
+
+
 def precision_at_recall(ranking: Ranking, recall: Floats, weights: Floats | None = None) -> Floats:
     """Precision at the highest threshold that reaches each recall: points of the PR curve.
 
