@@ -7,7 +7,7 @@ import streamlit as st
 from pages.parts import frame, passing, rooms, watch
 from pages.parts.words import plain, several
 from pipelines.monitoring import alerts
-from pipelines.monitoring.report import LEAST_ANSWERS
+from pipelines.monitoring.reference import LEAST_ANSWERS
 from pipelines.monitoring.rules import FALSE_ALARMS
 from pipelines.production import clock as clocks
 from pipelines.production import retraining

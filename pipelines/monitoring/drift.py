@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,15 @@ from typing import Any, Literal
 import pandas as pd
 
 from pipelines.errors import BadInput
-from pipelines.monitoring.methods import METHODS, Kind, Method, Sample, choose_method, find_method
+from pipelines.monitoring.methods import (
+    METHODS,
+    Kind,
+    Method,
+    Sample,
+    choose_distance,
+    choose_method,
+    find_method,
+)
 from pipelines.monitoring.methods.shares import counts_of
 from pipelines.monitoring.samples import Categories, look_at_categories, look_at_numbers
 from pipelines.monitoring.tables import FrameTable, Nature, Table, opened
@@ -32,6 +40,8 @@ MISSING_THRESHOLD = METHODS["psi"].threshold
 # From so many cells on, columns are compared side by side: numpy and Arrow work outside Python's lock.
 CELLS_FOR_THREADS = 4_000_000
 MOST_THREADS = 4
+
+Choose = Callable[[Sample, Sample], Method]
 
 # What "kind" says of a column that changed from numbers to texts, or back.
 Compared = Literal["number", "category", "changed"]
@@ -126,6 +136,7 @@ def compare(
     threshold: float | None = None,
     columns: Sequence[str] | None = None,
     threads: int | None = None,
+    distances: bool = False,
 ) -> Drift:
     """Compare every column that both tables have.
 
@@ -140,6 +151,8 @@ def compare(
         Only these.
     threads : int, optional
         How many columns at a time; as many as there are cores, for large tables, when left out.
+    distances : bool
+        Choose no test: `choose_distance` chooses.
 
     Raises
     ------
@@ -155,11 +168,16 @@ def compare(
     if threads is None:
         cells = max(before.rows, after.rows) * len(names)
         threads = min(MOST_THREADS, os.cpu_count() or 1) if cells >= CELLS_FOR_THREADS else 1
+    choose = choose_distance if distances else choose_method
+
+    def column(name: str) -> ColumnDrift | Skipped:
+        return _column(before, after, name, wanted, threshold, choose)
+
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(lambda name: _column(before, after, name, wanted, threshold), names))
+            found = list(pool.map(column, names))
     else:
-        found = [_column(before, after, name, wanted, threshold) for name in names]
+        found = [column(name) for name in names]
     compared = tuple(each for each in found if isinstance(each, ColumnDrift))
     skipped = [each for each in found if isinstance(each, Skipped)]
     for side, other, only in ((before, after, "reference"), (after, before, "current table")):
@@ -222,7 +240,7 @@ def _check(method: str | None, threshold: float | None) -> Method | None:
 
 
 def _column(
-    before: Table, after: Table, name: str, wanted: Method | None, threshold: float | None
+    before: Table, after: Table, name: str, wanted: Method | None, threshold: float | None, choose: Choose
 ) -> ColumnDrift | Skipped:
     natures = {side.nature(name) for side in (before, after)} - {"empty"}
     for nature, words in (("time", "times always move on"), ("other", "holds lists or objects")):
@@ -241,7 +259,10 @@ def _column(
         return Skipped(name, "no values on either side")
     if groups == {"text"} and any(_names(side) for side in (left, right)):
         return Skipped(name, "nearly every text is different")
-    return _measure(name, kind, left, right, wanted, threshold)
+    method = wanted if wanted is not None and kind in wanted.kinds else None
+    if threshold is not None and wanted is not None and method is None:
+        threshold = None  # it was the named method's alone
+    return _measure(name, kind, left, right, method or choose(left, right), threshold)
 
 
 def _numeric(before: Table, after: Table, name: str) -> tuple[Sample, Sample, Kind]:
@@ -265,7 +286,7 @@ def _names(sample: Sample) -> bool:
 
 
 def _measure(
-    name: str, kind: Kind, left: Sample, right: Sample, wanted: Method | None, threshold: float | None
+    name: str, kind: Kind, left: Sample, right: Sample, method: Method, threshold: float | None
 ) -> ColumnDrift | Skipped:
     facts = _missing(left, right) | {"reference_rows": left.count, "current_rows": right.count}
     if not left.count or not right.count:
@@ -273,8 +294,7 @@ def _measure(
         return ColumnDrift(
             name, kind, None, None, None, True, reason=f"the {side} has no values here", **facts
         )
-    method = wanted if wanted is not None and kind in wanted.kinds else choose_method(left, right)
-    chosen = method.threshold if threshold is None or (wanted and method is not wanted) else threshold
+    chosen = method.threshold if threshold is None else threshold
     score = method.measure(left, right)
     if not math.isfinite(score.value):
         return Skipped(name, "its numbers are too large to be compared")

@@ -20,7 +20,15 @@ from pipelines.lifecycle import EVALUATION, Monitor
 from pipelines.monitoring import performance, quality
 from pipelines.monitoring.drift import compare
 from pipelines.monitoring.operations import compare_canary
-from pipelines.monitoring.reference import SCORE, WEEK_DAYS, Reference, find_reference, read_reference
+from pipelines.monitoring.reference import (
+    LEAST_ANSWERS,
+    SCORE,
+    WEEK_DAYS,
+    Reference,
+    by_chance,
+    find_reference,
+    read_reference,
+)
 from pipelines.scenarios import find_scenario
 from pipelines.scenarios.scenario import DAY_S, Calendar, Scenario
 from pipelines.serving import labelling
@@ -28,8 +36,6 @@ from pipelines.serving.logged import Log, newest_day
 from pipelines.serving.window import Window
 from pipelines.workspace import Workspace
 
-# Fewer answers than this say nothing about a distribution.
-LEAST_ANSWERS = 100
 # Where a week has fewer, as many weeks are looked at as it takes, up to so many.
 MOST_WEEKS = 4
 
@@ -256,14 +262,15 @@ def _drift(
     if not len(of_champion):
         names.remove(SCORE)  # a version that has answered nothing yet has no scores to compare
     current = window.assign(**{SCORE: window[SCORE].where(window["version"] == reference.version)})
-    found = compare(reference.features, current, columns=names, method=method)
+    found = compare(reference.features, current, columns=names, method=method, distances=True)
     # The thresholds are those of whole weeks. Fewer days differ more by chance, as means of fewer do.
     fewer = max(1.0, math.sqrt(WEEK_DAYS / window["day"].nunique()))
     columns = []
     for each in found.columns:
         alarm_from = each.threshold
         if method is None and alarm_from is not None:
-            alarm_from = fewer * reference.thresholds.get(each.name, alarm_from)
+            by_itself = fewer * reference.thresholds.get(each.name, alarm_from)
+            alarm_from = max(by_itself, by_chance(each.reference_rows, each.current_rows))
         alarm = each.drifted if each.score is None or method is not None else each.score >= (alarm_from or 0)
         alarm = alarm and (whole or each.name not in calendar)
         columns.append(

@@ -62,6 +62,14 @@ def test_a_new_microscope_shows_once_there_are_enough_biopsies(tmp_path: Path) -
     assert made[-1]["drift"]["days"] == [last - 21, last]
     assert not rules_of(made)[0]
     assert set.union(*rules_of(made)) & set(definition.shows)
+    alarmed = {each["name"] for each in made[-1]["drift"]["columns"] if each["alarm"]}
+    assert alarmed >= {"mean_radius", "mean_perimeter", "mean_area"}
+    assert "mean_smoothness" not in alarmed
+
+    # and of the same biopsies, measured as before, nothing is said
+    same = reports(biopsies, world(biopsies, "", 90), 60, range(61, last + 1), tmp_path / "same")
+    assert same[-1]["drift"]["columns"]
+    assert not set.union(*rules_of(same))
 
 
 def test_the_rule_by_hand_stops_the_new_kind_of_fraud_and_hardly_anybody_else() -> None:

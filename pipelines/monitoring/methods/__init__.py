@@ -12,7 +12,7 @@ from pipelines.monitoring.methods.psi import PSI
 from pipelines.monitoring.methods.wasserstein import WASSERSTEIN
 from pipelines.monitoring.samples import Numbers
 
-__all__ = ["METHODS", "Kind", "Method", "Sample", "Score", "choose_method", "find_method"]
+__all__ = ["METHODS", "Kind", "Method", "Sample", "Score", "choose_distance", "choose_method", "find_method"]
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -44,12 +44,18 @@ def choose_method(reference: Sample, current: Sample) -> Method:
     Up to 1,000 reference values a test, because it allows for chance; above, a distance, because a test
     would call any difference drift.
     """
-    values = _different(reference, current)
-    if isinstance(reference, Numbers) and values > FEW_VALUES:
-        return KOLMOGOROV_SMIRNOV if reference.count <= MOST_TESTED else WASSERSTEIN
+    distance = choose_distance(reference, current)
     if reference.count > MOST_TESTED:
-        return JENSEN_SHANNON
-    return CHI_SQUARE if values > 2 else PROPORTIONS
+        return distance
+    if distance is WASSERSTEIN:
+        return KOLMOGOROV_SMIRNOV
+    return CHI_SQUARE if _different(reference, current) > 2 else PROPORTIONS
+
+
+def choose_distance(reference: Sample, current: Sample) -> Method:
+    """The method for a column whose threshold is measured: a distance, however few rows there are."""
+    many = isinstance(reference, Numbers) and _different(reference, current) > FEW_VALUES
+    return WASSERSTEIN if many else JENSEN_SHANNON
 
 
 def _different(reference: Sample, current: Sample) -> int:
