@@ -196,6 +196,12 @@ def test_the_lab_says_which_was_worth_most_beside_never(losing: Workspace) -> No
     assert [list(trace.x) for trace in figure.data if trace.mode == "markers"] == [[], [92]]
     assert "on performance €1,000 with 1 retraining" in figure.layout.meta["alt"]
 
+    # and two that lived alike share a line, which names both
+    found.append(Outcome("drift", "branch-3", 130, found[0].saved, [], 0.0))
+    figure = policy_lines.figure(FRAUD, plan, found)
+    lines = [trace for trace in figure.data if trace.mode == "lines"]
+    assert [trace.name for trace in lines] == ["never, on drift", "on performance"]
+
 
 def test_without_a_world_the_lab_says_what_it_needs(workspace: Workspace) -> None:  # noqa: F811
     assert "the lab needs a world" in said(show("policies"))

@@ -107,7 +107,7 @@ def numbers(facts: Facts) -> list[tuple[str, str]]:
     errors = sum(day.errors for day in facts.days[-production.WEEK_DAYS :])
     opened = [each for each in facts.watched.all if each.state != "resolved"]
     waits = [day.p95_ms for day in facts.days[-production.WEEK_DAYS :] if day.p95_ms is not None]
-    slow = f"; 95 of 100 within {max(waits):.0f} ms" if waits else ""
+    slow = f"; 95 of 100 within {max(waits):,.0f} ms" if waits else ""
     worth = unknown
     if week is not None:
         verb = "lost" if week.loses else "saved"

@@ -74,10 +74,11 @@ def figure(scenario: Scenario, plan: Plan, found: Sequence[Outcome]) -> go.Figur
     )
     figures.baseline(shown, 0, "no model")
     known = [each for each in found if each.saved]
-    for each in known:
+    for same in _of_one_life(known):
+        each = same[0]
         days, saved = zip(*each.saved, strict=True)
         role = ROLES[each.policy]
-        figures.line(shown, days, saved, role, POLICIES[each.policy].title.lower())
+        figures.line(shown, days, saved, role, ", ".join(POLICIES[one.policy].title.lower() for one in same))
         at = dict(each.saved)
         marks = [day for day in each.retrained if day in at]
         shown.add_scatter(
@@ -96,6 +97,14 @@ def figure(scenario: Scenario, plan: Plan, found: Sequence[Outcome]) -> go.Figur
     )
     figures.describe_as(shown, f"Saved by the newest day that is known: {told or 'nothing is known yet'}.")
     return shown
+
+
+def _of_one_life(found: Sequence[Outcome]) -> list[list[Outcome]]:
+    """The outcomes, those together that did the same on the same days: their lines would hide each other."""
+    together: dict[tuple[object, ...], list[Outcome]] = {}
+    for each in found:
+        together.setdefault((*each.saved, *each.retrained), []).append(each)
+    return list(together.values())
 
 
 def table(scenario: Scenario, found: Sequence[Outcome]) -> pd.DataFrame:
