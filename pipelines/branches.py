@@ -79,6 +79,22 @@ def live_in(connection: sqlite3.Connection, scenario: str) -> str:
     return MAIN if row is None else str(row[0])
 
 
+def today(workspace: Workspace, scenario: str, branch: str | None = None) -> int | None:
+    """Which day it is on a branch, the one that is lived in by default; None before a world was begun.
+
+    The clock lets days pass; whoever writes down what was decided, and when, asks here.
+    """
+    if not workspace.database.is_file():
+        return None
+    with workspace.connect() as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'clocks'").fetchone():
+            return None
+        branch = branch or live_in(connection, scenario)
+        query = "SELECT day FROM clocks WHERE scenario = ? AND branch = ?"
+        row = connection.execute(query, (scenario, branch)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def known(workspace: Workspace, scenario: str) -> list[Branch]:
     """All branches, the first and then by age; looking makes no file."""
     found = [Branch(scenario, MAIN)]

@@ -53,8 +53,9 @@ class Run:
         The run whose outputs this one starts from.
     created_at : float
         Seconds since the epoch.
-    branch : str
-        The branch of the world that was lived in: a version that this run deploys answers there.
+    branch, day : str, int or None
+        The branch of the world that was lived in, and which day it was there: a version that this run deploys
+        answers there, from then on. None before a world was begun.
     code, libraries
         The code's version and the libraries' that matter to results.
     """
@@ -67,6 +68,7 @@ class Run:
     base: str | None = None
     created_at: float = 0.0
     branch: str = branches.MAIN
+    day: int | None = None
     code: str = ""
     libraries: Mapping[str, str] = field(default_factory=dict)
 
@@ -120,6 +122,7 @@ def create_run(
         base=base,
         created_at=time.time(),
         branch=branches.live(workspace, scenario),
+        day=branches.today(workspace, scenario),
         code=code_version(),
         libraries={name: version(name) for name in RECORDED_LIBRARIES}
         | {"python": platform.python_version()},
@@ -195,7 +198,13 @@ def collector(workspace: Workspace, run_id: str) -> Run:
 
 
 def made_on(workspace: Workspace, run_id: str) -> int:
-    """The day of the world that a run was made on: where its events end. Raises as `collector`."""
+    """The day of the world that a run was made on: before one was begun, where its events end.
+
+    Raises as `collector`.
+    """
+    day = read_run(workspace.run_folder(run_id)).day
+    if day is not None:
+        return day
     source = collector(workspace, run_id)
     return int(read_params(workspace.run_folder(source.run_id))["ingest"]["until_day"])
 

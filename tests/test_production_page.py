@@ -60,13 +60,13 @@ def test_going_back_is_one_click_and_keeps_what_was_left(losing: Workspace) -> N
     # when
     press(app, "Go back to day 75")
     # then it is that day, on a line of its own, and the other can be chosen
-    assert (branches.live(losing, "fraud"), clocks.today(losing, "fraud")) == ("branch-1", 75)
+    assert (branches.live(losing, "fraud"), branches.today(losing, "fraud")) == ("branch-1", 75)
     app = show("production")
     assert app.title[0].value.startswith("Day 75")
     (box,) = [each for each in app.selectbox if each.label == "Line of time"]
     assert list(box.options) == ["the first line", "roll back at once"]
     box.select_index(0).run()
-    assert (branches.live(losing, "fraud"), clocks.today(losing, "fraud")) == ("main", 98)
+    assert (branches.live(losing, "fraud"), branches.today(losing, "fraud")) == ("main", 98)
 
 
 def test_a_later_day_is_played_up_to(losing: Workspace) -> None:

@@ -5,6 +5,7 @@ Comes in: a workspace and a scenario. Goes out: plain values; nothing is drawn h
 
 from __future__ import annotations
 
+from pipelines import branches
 from pipelines.production import clock as clocks
 from pipelines.scenarios.scenario import Scenario
 from pipelines.serving.logged import newest_day
@@ -15,7 +16,7 @@ WEEK = 7
 
 def today(workspace: Workspace, scenario: Scenario) -> int | None:
     """Which day it is in the world; without a world, the day after the newest event that was answered."""
-    day = clocks.today(workspace, scenario.name)
+    day = branches.today(workspace, scenario.name)
     if day is None:
         newest = newest_day(workspace, scenario.name)
         day = None if newest is None else newest + 1

@@ -16,7 +16,7 @@ import streamlit as st
 from pages.parts import frame, rooms
 from pages.parts.lanes import DOES, STAGES, Facts, Lane
 from pages.parts.words import clock, plain, share
-from pipelines import freezing, promotion
+from pipelines import branches, freezing, promotion
 from pipelines.errors import FlightdeckError, Unavailable
 from pipelines.production import canaries
 from pipelines.production import clock as clocks
@@ -112,7 +112,7 @@ def draw_frozen(workspace: Workspace, facts: Facts) -> None:
         words = f":orange[:material/ac_unit:] Promotions are {plain(held.in_words())}."
         st.markdown(words, width="content")
         if st.button("Lift the freeze"):
-            _do(lambda: freezing.lift(workspace, name, clocks.today(workspace, name)))
+            _do(lambda: freezing.lift(workspace, name, branches.today(workspace, name)))
 
 
 def draw_freeze(workspace: Workspace, facts: Facts) -> None:
@@ -126,7 +126,7 @@ def draw_freeze(workspace: Workspace, facts: Facts) -> None:
         )
         reason = st.text_input("Why freeze?", max_chars=freezing.REASON_CHARS, key="freeze:why")
         if st.button("Freeze", disabled=not reason.strip()):
-            _do(lambda: freezing.freeze(workspace, name, reason, clocks.today(workspace, name)))
+            _do(lambda: freezing.freeze(workspace, name, reason, branches.today(workspace, name)))
 
 
 def _draw_canary(workspace: Workspace, facts: Facts, lane: Lane) -> None:
@@ -264,7 +264,7 @@ def _by_hand(workspace: Workspace, facts: Facts, reason: str = "") -> dict[str, 
     """Why and on which day of the world it is done."""
     return {
         "reason": reason or "by hand, on the page",
-        "day": clocks.today(workspace, facts.scenario.name),
+        "day": branches.today(workspace, facts.scenario.name),
     }
 
 

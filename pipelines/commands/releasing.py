@@ -28,7 +28,7 @@ def deploy(
 ) -> None:
     """Bring a registered version to a stage; the gateway changes over without losing a request."""
     from pipelines import promotion, services
-    from pipelines.production.clock import today
+    from pipelines.branches import today
     from pipelines.scenarios import find_scenario
     from pipelines.serving import staging
 
@@ -54,7 +54,7 @@ def freeze(
 ) -> None:
     """Let nothing be promoted in a scenario until it is lifted; rolling back stays allowed."""
     from pipelines import freezing
-    from pipelines.production.clock import today
+    from pipelines.branches import today
     from pipelines.scenarios import find_scenario
 
     with speaking(as_json):
@@ -78,7 +78,7 @@ def rollback(
 ) -> None:
     """Go back to the version that served before."""
     from pipelines import promotion, services
-    from pipelines.production.clock import today
+    from pipelines.branches import today
     from pipelines.scenarios import find_scenario
 
     with speaking(as_json), services.ensure(settings(), needed=("mlflow",)):

@@ -96,7 +96,7 @@ def branches(
 ) -> None:
     """List a world's branches: where each left another, and how far it is; or live in another."""
     from pipelines import branches as there
-    from pipelines.production import clock, ledger, rewinding
+    from pipelines.production import ledger, rewinding
     from pipelines.scenarios import find_scenario
 
     with speaking(as_json):
@@ -108,7 +108,7 @@ def branches(
         rows = [
             _branch_as_json(each)
             | {
-                "day": clock.today(place, scenario, each.name),
+                "day": there.today(place, scenario, each.name),
                 "live": each.name == live,
                 "log_hash": ledger.log_hash(place, scenario, each.name),
             }

@@ -153,12 +153,6 @@ def clocks(workspace: Workspace) -> list[Clock]:
     return [Clock(workspace=workspace.name, **dict(row)) for row in rows]
 
 
-def today(workspace: Workspace, scenario: str, branch: str | None = None) -> int | None:
-    """Which day it is; None before a world was begun."""
-    clock = read(workspace, scenario, branch)
-    return clock.day if clock is not None else None
-
-
 def begin(
     workspace: Workspace,
     scenario: str,

@@ -95,7 +95,7 @@ def worth_retraining(
     """
     run = champion_run(workspace, scenario.name, branch)
     found = learnable_from(scenario, run.params["train"], since_day)
-    today = clocks.today(workspace, scenario.name, branch)
+    today = branches.today(workspace, scenario.name, branch)
     day = int(run.ingest["until_day"]) if today is None else today
     after = found.days_after(day)
     learns = f"{after} of its {found.train_days} training days come from after day {since_day}"
@@ -157,7 +157,7 @@ def paid_days(workspace: Workspace, clock: Clock) -> list[int]:
         run, params = read_json(folder / "run.json"), read_json(folder / "params.json")
         if run is None or params is None or run["scenario"] != clock.scenario or "train" not in run["steps"]:
             continue
-        day = int(params["ingest"]["until_day"])
+        day = int(params["ingest"]["until_day"]) if run.get("day") is None else int(run["day"])
         seen = branches.sees(there, clock.branch, run.get("branch", branches.MAIN), day)
         if seen and run_id != clock.run_id and clock.first_day <= day <= clock.day:
             days.append(day)

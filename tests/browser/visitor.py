@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import screenshots
 from playwright.sync_api import Page, expect
 
-from pipelines.production import clock as clocks
+from pipelines import branches
 from pipelines.settings import REPOSITORY, Settings
 from pipelines.workspace import Workspace, open_home
 
@@ -61,12 +61,12 @@ class Visitor:
 
     def play(self, button: str, until_day: int) -> None:
         """Let time pass by the time bar, and wait until its day is reached."""
-        begun = clocks.today(self.workspace, self.scenario) or until_day - 30
+        begun = branches.today(self.workspace, self.scenario) or until_day - 30
         self.press(button)
         bar = self.page.locator("[data-testid=stMain]").get_by_text(re.compile(rf"^Day {until_day}\b"))
         expect(bar.first).to_be_visible(timeout=PAGE_MS + DAY_MS * (until_day - begun))
         expect(self.page.get_by_role("button", name="Play", exact=False)).to_be_visible(timeout=PAGE_MS)
-        assert clocks.today(self.workspace, self.scenario) == until_day
+        assert branches.today(self.workspace, self.scenario) == until_day
         screenshots.settle(self.page)
 
     def keep(self, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import page_samples as samples
 import pytest
 
+from pipelines import branches
 from pipelines.errors import BadInput, Missing, Refused
 from pipelines.production import clock as clocks
 from pipelines.run import create_run
@@ -24,7 +25,7 @@ def deploy(
 
 def test_looking_for_a_clock_makes_no_file(workspace: Workspace) -> None:
     assert clocks.read(workspace, "fraud") is None
-    assert clocks.today(workspace, "fraud") is None
+    assert branches.today(workspace, "fraud") is None
     assert not workspace.database.exists()
 
 
@@ -40,7 +41,7 @@ def test_a_world_begins_on_the_day_its_run_was_made(workspace: Workspace) -> Non
     assert first == second
     assert (first.size, first.seed, first.run_id, first.world) == ("small", 3, run_id, "small-3")
     assert (first.first_day, first.day, first.target_day, first.state) == (61, 61, 61, "idle")
-    assert clocks.today(workspace, "fraud") == 61
+    assert branches.today(workspace, "fraud") == 61
     assert clocks.date_of(find_scenario("fraud"), 61).isoformat() == "2018-06-01"
 
 

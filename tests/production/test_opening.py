@@ -7,7 +7,7 @@ from pathlib import Path
 import page_samples as samples
 import pytest
 
-from pipelines import events
+from pipelines import branches, events
 from pipelines.production import clock as clocks
 from pipelines.production import opening
 from pipelines.production.opening import go_on
@@ -106,7 +106,7 @@ def test_who_pauses_it_has_taken_over(own_home: Home) -> None:
     found = go_on(own_home)
     assert found is not None
     assert found.part == "done"
-    assert clocks.today(me(own_home), "fraud") == 61
+    assert branches.today(me(own_home), "fraud") == 61
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])

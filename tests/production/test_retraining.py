@@ -103,13 +103,17 @@ def test_each_training_since_the_world_began_is_paid_for_on_its_own_line_of_time
     # given a world that was begun behind a run of day 60, and trainings on days 62 and 64
     workspace = begun(tmp_path, 5)
     clock = now(workspace)
-    for day in (62, 64):
-        create_run(workspace, "fraud", {"ingest": {"size": "small", "until_day": day}})
-    create_run(workspace, "biopsies", {"ingest": {"until_day": 63}})
-    for _ in range(5):
+    for day in range(60, 65):
+        if day in (62, 64):
+            create_run(workspace, "fraud", {"ingest": {"size": "small", "until_day": day}})
         clocks.pass_day(workspace, now(workspace))
+    create_run(workspace, "biopsies", {"ingest": {"until_day": 63}})
     assert retraining.paid_days(workspace, now(workspace)) == [62, 64]
     assert retraining.paid_days(workspace, clock) == []  # it was day 60: neither was made
+
+    # and one that learns from older days is paid for when it is made
+    create_run(workspace, "fraud", {"ingest": {"size": "small", "until_day": 61}})
+    assert retraining.paid_days(workspace, now(workspace)) == [62, 64, 65]
 
     # when it is lived again from day 63 on, then only what was made before is on that line too
     rewind(workspace, "fraud", 63)
@@ -118,4 +122,4 @@ def test_each_training_since_the_world_began_is_paid_for_on_its_own_line_of_time
     assert retraining.paid_days(workspace, now(workspace)) == [62, 63]
     main = clocks.read(workspace, "fraud", "main")
     assert main is not None
-    assert retraining.paid_days(workspace, main) == [62, 64]
+    assert retraining.paid_days(workspace, main) == [62, 64, 65]

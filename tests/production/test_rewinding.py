@@ -18,7 +18,7 @@ from pipelines.production import clock as clocks
 from pipelines.production import ledger
 from pipelines.production.rewinding import rewind, switch
 from pipelines.promotion import promote
-from pipelines.run import create_run
+from pipelines.run import create_run, made_on
 from pipelines.serving import client, prediction_log
 from pipelines.workspace import Home, Workspace, open_workspace
 
@@ -167,6 +167,19 @@ def test_a_run_deploys_on_the_branch_that_it_was_begun_on(begun: Workspace) -> N
     run = create_run(begun, "fraud", {})
     branch = rewind(begun, "fraud", 62)
     assert (run.branch, create_run(begun, "fraud", {}).branch) == ("main", branch.name)
+
+
+def test_a_model_of_older_data_is_of_the_day_on_which_it_was_made(begun: Workspace) -> None:
+    # given a run on day 64 that learns from events up to day 60, as a run by hand does by default
+    assert branches.today(begun, "fraud") == 64
+    run = create_run(begun, "fraud", {"ingest": {"size": "small", "until_day": 60}})
+    assert (run.day, made_on(begun, run.run_id)) == (64, 64)
+    with samples.promotion_rows.writing(begun, "fraud", "main") as page:
+        page.append("promote", "production", 2, "test", made_on(begun, run.run_id))
+    # then on the morning of day 62 it was not there yet
+    rewind(begun, "fraud", 62)
+    assert promotion.serving(begun, "fraud").champion == 1
+    assert promotion.serving(begun, "fraud", "main").champion == 2
 
 
 def test_money_that_was_not_known_yet_is_unknown_again(begun: Workspace) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import page_samples as samples
 import pytest
 
+from pipelines import branches
 from pipelines.errors import Refused, Unavailable
 from pipelines.production import clock as clocks
 from pipelines.production import day, world
@@ -51,7 +52,7 @@ def test_workspaces_are_played_in_turn(three: list[Workspace], monkeypatch: pyte
     while player.play_next():
         pass
     assert order == ["ada", "bob", "eve"] * 3
-    assert all(clocks.today(workspace, "fraud") == 63 for workspace in three)
+    assert all(branches.today(workspace, "fraud") == 63 for workspace in three)
 
 
 def test_a_day_takes_as_long_as_was_asked_and_the_others_do_not_wait_for_it(
