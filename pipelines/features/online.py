@@ -207,10 +207,10 @@ class OnlineState:
             found[place] = _read(self.scenario, feature, event)
         for entity, windows in self._of_events.items():
             whose = event[entity]
-            times = self._counts[entity].get(whose, _NOTHING)
-            end = times.place(time_s, event_id)
+            own = self._counts[entity].get(whose, _NOTHING)
+            end = own.place(time_s, event_id)
             for window in windows:
-                first = bisect_right(times.times, time_s - window.length_s)
+                first = bisect_right(own.times, time_s - window.length_s)
                 for place in window.counts:
                     found[place] = float(end - first + 1)
                 for place, column in window.means:
