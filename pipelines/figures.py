@@ -261,8 +261,13 @@ def event(figure: go.Figure, x: float, word: str) -> None:
     )
 
 
-def zone(figure: go.Figure, start: float, end: float, word: str) -> None:
-    """Shade from `start` to `end`, as where labels have not arrived yet."""
+def zone(
+    figure: go.Figure, start: float, end: float, word: str, at: Literal["top", "bottom"] = "top"
+) -> None:
+    """Shade from `start` to `end`, as where labels have not arrived yet.
+
+    Its word stands above, or below where events have theirs above.
+    """
     figure.add_vrect(
         x0=start,
         x1=end,
@@ -270,7 +275,7 @@ def zone(figure: go.Figure, start: float, end: float, word: str) -> None:
         line_width=0,
         layer="below",
         annotation={"text": word, "font": {"color": MUTED.light, "size": 12}, "name": "zone"},
-        annotation_position="top left",
+        annotation_position=f"{at} left",
     )
     _reach(figure, [end])
 
