@@ -26,6 +26,8 @@ from pipelines.workspace import Workspace, open_workspace
 pytestmark = pytest.mark.road
 
 SMALL = {"ingest": {"size": "small"}}
+# Training takes a second or two: long enough to be killed in, on a busy machine too.
+SLOW = SMALL | {"train": {"model": "forest", "trees": 500}}
 
 
 def assert_whole(workspace: Workspace, run_id: str) -> None:
@@ -92,7 +94,7 @@ def test_killing_everything_at_once_loses_no_run(worker: Worker, workspace: Work
 
 
 def test_a_killed_kernel_fails_the_run_with_its_cause(worker: Worker, workspace: Workspace) -> None:
-    run = queue.submit(workspace, "biopsies", SMALL)
+    run = queue.submit(workspace, "biopsies", SLOW)
     wait_for(workspace, run.run_id, lambda state: state.steps["train"].cells_done >= 1)
     runner = next(p for p in psutil.Process(worker.family()[1].pid).children() if p.children())
     runner.children()[0].kill()
@@ -107,7 +109,7 @@ def test_a_killed_kernel_fails_the_run_with_its_cause(worker: Worker, workspace:
 
 
 def test_a_killed_runner_fails_the_run_with_its_cause(worker: Worker, workspace: Workspace) -> None:
-    run = queue.submit(workspace, "biopsies", SMALL)
+    run = queue.submit(workspace, "biopsies", SLOW)
     wait_for(workspace, run.run_id, lambda state: state.steps["train"].cells_done >= 1)
     runner = next(p for p in psutil.Process(worker.family()[1].pid).children() if p.children())
     family = [runner, *runner.children()]
@@ -118,7 +120,7 @@ def test_a_killed_runner_fails_the_run_with_its_cause(worker: Worker, workspace:
 
 
 def test_cancel_ends_a_running_notebook_at_once_and_keeps_it(worker: Worker, workspace: Workspace) -> None:
-    run = queue.submit(workspace, "biopsies", SMALL)
+    run = queue.submit(workspace, "biopsies", SLOW)
     wait_for(workspace, run.run_id, lambda state: state.steps["train"].cells_done >= 1)
     runners = psutil.Process(worker.family()[1].pid).children(recursive=True)
     queue.cancel(workspace, run.run_id)
