@@ -261,13 +261,8 @@ def event(figure: go.Figure, x: float, word: str) -> None:
     )
 
 
-def zone(
-    figure: go.Figure, start: float, end: float, word: str, at: Literal["top", "bottom"] = "top"
-) -> None:
-    """Shade from `start` to `end`, as where labels have not arrived yet.
-
-    Its word stands above, or below where events have theirs above.
-    """
+def zone(figure: go.Figure, start: float, end: float, word: str) -> None:
+    """Shade from `start` to `end`, as where labels have not arrived yet."""
     figure.add_vrect(
         x0=start,
         x1=end,
@@ -275,7 +270,7 @@ def zone(
         line_width=0,
         layer="below",
         annotation={"text": word, "font": {"color": MUTED.light, "size": 12}, "name": "zone"},
-        annotation_position=f"{at} left",
+        annotation_position="top left",
     )
     _reach(figure, [end])
 

@@ -139,7 +139,7 @@ def performance(
         days = [each["performance"]["until_day"] for each in measured]
         found = [each["performance"]["metrics"][name] for each in measured]
         low, high = zip(*(each["performance"]["intervals"][name] for each in measured), strict=True)
-        figures.zone(figure, days[-1], newest, "no labels yet", at="bottom")
+        figures.zone(figure, days[-1], newest, "no labels yet")
         baseline = [each["performance"]["baseline"][name] for each in measured]
         figures.line(figure, days, baseline, "reference", "no model")
         filled = [
